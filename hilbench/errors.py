@@ -1,0 +1,124 @@
+"""Everything that can go wrong, by who failed, with the exit code that says so.
+
+::
+
+    HilbenchError
+    ├── UsageError            2  the command line, a Python call
+    │   └── ConfigError       2  boards.toml, suite.toml
+    ├── ModelError            2  a .tflite file
+    │   ├── UnsupportedOperatorError
+    │   └── ModelTooLargeError
+    ├── VectorError           2  test vectors
+    ├── ToolMissingError      3  an emulator, a compiler, an optional package
+    ├── ImageError            3  a firmware image: absent, stale, not the one on the board
+    ├── FlashError            3  a flasher
+    ├── BoardError            3  a board: silent, died, somebody else's
+    │   ├── BoardBusyError
+    │   └── DeviceError          a typed ERROR packet from the firmware
+    ├── LinkError             3  bytes between host and board
+    │   └── ProtocolError        a packet or message that breaks PROTOCOL.md
+    ├── MeasurementError      3  data arrived, but they cannot be a measurement
+    ├── OutputMismatchError   1  the device computed something else than the oracle
+    └── StoreError            3  a run directory
+
+A sentence is one line: the fact, the value, the limit with its unit, what to do next.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class HilbenchError(Exception):
+    """Base of every error that hilbench raises on purpose."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class UsageError(HilbenchError):
+    """The command line or a Python call asks for something that does not exist."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A configuration file is wrong; names file, table and key."""
+
+
+class ModelError(HilbenchError):
+    """A model file cannot be read or planned."""
+
+    exit_code = 2
+
+
+class UnsupportedOperatorError(ModelError):
+    """The built-in runtime has no kernel for an operator of the model."""
+
+
+class ModelTooLargeError(ModelError):
+    """The model does not fit the board; states bytes needed and available."""
+
+
+class VectorError(HilbenchError):
+    """Test vectors do not fit the model, or their file is wrong."""
+
+    exit_code = 2
+
+
+class ToolMissingError(HilbenchError):
+    """A program or an optional package is absent; states the install line."""
+
+
+class ImageError(HilbenchError):
+    """A firmware image is absent, stale, or not the one that answers."""
+
+
+class FlashError(HilbenchError):
+    """The image did not get onto the board."""
+
+
+class BoardError(HilbenchError):
+    """The board is silent, died, or is not the one boards.toml describes."""
+
+
+class BoardBusyError(BoardError):
+    """Another process holds the board."""
+
+
+class DeviceError(BoardError):
+    """The firmware refused a request with a typed ERROR packet."""
+
+    def __init__(self, message: str, *, code: str, detail: tuple[int, int] = (0, 0)) -> None:
+        super().__init__(message)
+        self.code = code
+        self.detail = detail
+
+
+class LinkError(HilbenchError):
+    """Bytes did not get through between host and board within the deadline."""
+
+
+class ProtocolError(LinkError):
+    """A packet or message breaks PROTOCOL.md."""
+
+
+class MeasurementError(HilbenchError):
+    """Data arrived intact, but they cannot be a measurement."""
+
+
+class OutputMismatchError(HilbenchError):
+    """The device computed something else than the oracle."""
+
+    exit_code = 1
+
+
+class StoreError(HilbenchError):
+    """A run directory cannot be written or read."""
+
+
+EXIT_PASS = 0
+EXIT_REGRESSION = 1
+EXIT_USAGE = 2
+EXIT_COULD_NOT_MEASURE = 3
+EXIT_INCONCLUSIVE = 4
+EXIT_INTERRUPTED = 130

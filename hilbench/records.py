@@ -1,0 +1,202 @@
+"""The nouns of hilbench as frozen records. No I/O, no behaviour beyond arithmetic on their fields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+TimeBase = Literal["cycles", "instructions", "host", "time"]
+"""What a tick count means: exact cycles (simavr, RTL), instructions (QEMU with icount), host time
+(native board), or time on a real board."""
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Deadlines in seconds; every wait on a board has one."""
+
+    start_s: float = 10.0  # emulator or power-on to a link that opens
+    hello_s: float = 5.0
+    reply_s: float = 5.0  # any request but RUN
+    run_s: float = 120.0  # one RUN message, i.e. all its inferences
+    flash_s: float = 60.0
+
+
+@dataclass(frozen=True)
+class BoardConfig:
+    """One ``[board.<id>]`` table of boards.toml."""
+
+    id: str
+    firmware: str  # the image's port, e.g. "mps2-an386"
+    chip: str = ""  # checked against HELLO when given
+    emulator: str | None = None  # driver name; None is a real board
+    emulator_args: tuple[tuple[str, str], ...] = ()
+    serial: str | None = None  # path or pyserial URL of a real board's port
+    baud: int = 115200
+    flasher: str | None = None
+    meter: str = "synthetic"
+    memory_bytes: int | None = None
+    supply_v: float = 3.3
+    active_ma: float | None = None  # synthetic meter: current while an inference runs
+    tags: tuple[str, ...] = ()
+    notes: str = ""
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    source: str = ""  # file it came from, for error sentences
+
+
+@dataclass(frozen=True)
+class VariantConfig:
+    """One ``[variant.<name>]`` table of suite.toml, paths resolved."""
+
+    name: str
+    model: Path
+    vectors: str
+    technique: str = "none"
+    parent: str | None = None
+
+
+@dataclass(frozen=True)
+class VectorsConfig:
+    """One ``[vectors.<name>]`` table of suite.toml, paths resolved."""
+
+    name: str
+    file: Path
+    labels: Path | None = None
+    metric: Literal["top1", "auc", "mse", "none"] = "top1"
+    quantise: Literal["host", "none"] = "host"
+    dtype: str | None = None  # of raw .bin files
+    golden: Path | None = None  # .npz with "<variant>" int8 TFLM outputs
+
+
+@dataclass(frozen=True)
+class SuiteConfig:
+    """suite.toml."""
+
+    name: str
+    variants: tuple[VariantConfig, ...]
+    vectors: tuple[VectorsConfig, ...]
+    sessions: int = 3
+    warm_up: int = 1
+    iterations: int = 10
+    description: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """A model's input or output."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str  # numpy name: "int8", "float32"
+    scale: float  # 0.0 for float tensors
+    zero_point: int
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return int(np.prod(self.shape))
+
+    @property
+    def bytes(self) -> int:
+        """Size on the device in bytes."""
+        return self.size * int(np.dtype(self.dtype).itemsize)
+
+
+@dataclass(frozen=True)
+class PlannedOperator:
+    """One operator of a plan, for reports."""
+
+    index: int
+    name: str  # e.g. "CONV_2D+RELU"
+    kernel: str  # e.g. "conv_s8"
+    macs: int
+    output_shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the device executes: made by models.planner, loaded as it is."""
+
+    data: bytes
+    sha256: str  # hex, of data
+    arena_bytes: int
+    input: TensorInfo
+    output: TensorInfo
+    operators: tuple[PlannedOperator, ...]
+
+
+@dataclass(frozen=True)
+class VectorSet:
+    """Test vectors ready for one model. ``x`` is [n, *input shape]; ``y`` is [n] labels or None."""
+
+    name: str
+    x: NDArray[np.generic]
+    y: NDArray[np.generic] | None
+    sha256: str  # hex, of the source file(s)
+    metric: str
+
+
+@dataclass(frozen=True)
+class Image:
+    """A built firmware image and what it says of itself."""
+
+    port: str
+    path: Path
+    build_id: str  # hex
+    sha256: str  # hex, of the ELF
+    compiler: str
+    flags: str
+    sections: tuple[tuple[str, int], ...]  # name, bytes
+
+
+@dataclass(frozen=True)
+class ClockInfo:
+    """How ticks of a board become the unit of its time base."""
+
+    time_base: TimeBase
+    unit: str  # "instructions", "us", "cycles"
+    per_tick: float  # units in one tick
+    counter_hz: int
+    source: str  # register | measured | declared
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """One RUN message: all its timed inferences."""
+
+    ticks: NDArray[np.uint32]  # [inferences], empty when the device's buffer was full
+    inferences: int
+    ticks_sum: int
+    ticks_min: int
+    ticks_max: int
+    cold_ticks: int | None
+    restore_ticks_sum: int
+    outputs_equal: bool
+    outputs: NDArray[np.uint8] | None  # [slots, output_bytes] raw
+
+
+@dataclass(frozen=True)
+class MemoryFigures:
+    """Memory on the device in bytes."""
+
+    stack_bytes: int
+    stack_used_bytes: int
+    model_bytes: int
+    arena_bytes: int
+    vector_bytes: int
+
+
+@dataclass(frozen=True)
+class LinkFigures:
+    """What a session cost on the wire."""
+
+    bytes_sent: int
+    bytes_received: int
+    retransmitted_packets: int
+    bad_packets_host: int
+    bad_packets_board: int
+    runs_repeated: int
