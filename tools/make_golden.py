@@ -26,8 +26,9 @@ ARENA_BYTES = 256 * 1024
 
 def quantise(x: npt.NDArray[np.float32], scale: float, zero_point: int) -> npt.NDArray[np.int8]:
     """float32 -> int8 with a model's own input scale; ties go to even. Exactly hilbench's rule."""
-    q = np.rint(x.astype(np.float32) / np.float32(scale)) + zero_point
-    return np.clip(q, -128, 127).astype(np.int8)
+    steps = np.rint(x.astype(np.float32) / np.float32(scale)) + zero_point
+    q: npt.NDArray[np.int8] = np.clip(steps, -128, 127).astype(np.int8)
+    return q
 
 
 def sha256(path: Path) -> str:
@@ -53,7 +54,8 @@ def int8_variants(folder: Path) -> dict[str, Path]:
 
 def tflm_outputs(model: Path, x: npt.NDArray[np.float32]) -> npt.NDArray[np.int8]:
     """int8 outputs [len(x), classes] of TFLM's reference kernels for float32 vectors [n, 8, 8, 1]."""
-    from tflite_micro.python.tflite_micro import runtime
+    # Here, because make_zoo.py imports this file where the wheel is not installed.
+    from tflite_micro.python.tflite_micro import runtime  # noqa: PLC0415
 
     interpreter = runtime.Interpreter.from_file(str(model), arena_size=ARENA_BYTES)
     details = interpreter.get_input_details(0)
@@ -71,12 +73,18 @@ def tflm_outputs(model: Path, x: npt.NDArray[np.float32]) -> npt.NDArray[np.int8
 
 
 def make(folder: Path) -> dict[str, npt.NDArray[np.generic]]:
-    """`outputs.<variant>` int8 [n, 10], `sha256.<variant>` str, `tflite_micro_version` str."""
+    """Run every int8 variant: `outputs.<variant>` int8 [n, 10], and what they were made from.
+
+    That is `sha256.<variant>`, `vectors_sha256` and `tflite_micro_version`, all str.
+    """
     installed = version("tflite-micro")
     if installed != TFLITE_MICRO_VERSION:
         raise SystemExit(f"tflite-micro is {installed}; golden outputs need {TFLITE_MICRO_VERSION}")
     vectors = np.load(folder / "vectors.npz")
-    golden: dict[str, npt.NDArray[np.generic]] = {"tflite_micro_version": np.array(installed)}
+    golden: dict[str, npt.NDArray[np.generic]] = {
+        "tflite_micro_version": np.array(installed),
+        "vectors_sha256": np.array(sha256(folder / "vectors.npz")),
+    }
     for name, model in int8_variants(folder).items():
         y = tflm_outputs(model, vectors["x"])
         golden[f"outputs.{name}"] = y
