@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import struct
+from functools import cache
 from typing import Annotated, Any, ClassVar, Self, get_type_hints
 
 from hilbench.errors import ProtocolError
@@ -24,6 +25,7 @@ Tail = Annotated[bytes, "tail"]
 INTEGERS = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q"}
 
 
+@cache
 def wire_types(cls: type) -> dict[str, str]:
     """Return ``{field name: wire type}`` in wire order."""
     hints = get_type_hints(cls, include_extras=True)

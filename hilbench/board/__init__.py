@@ -1,0 +1,1 @@
+"""One board's life: images, lock, power, flash, hello, load, run, reset."""
