@@ -37,7 +37,7 @@ class BoardConfig:
     serial: str | None = None  # path or pyserial URL of a real board's port
     baud: int = 115200
     flasher: str | None = None
-    meter: str = "synthetic"
+    meter: str = "none"
     memory_bytes: int | None = None
     supply_v: float = 3.3
     active_ma: float | None = None  # synthetic meter: current while an inference runs

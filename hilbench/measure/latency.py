@@ -121,7 +121,7 @@ def session_spread(medians: Sequence[float]) -> float | None:
     return (max(medians) - min(medians)) / middle
 
 
-def operator_shares(ticks: Sequence[int]) -> tuple[float, ...]:
+def operator_shares(ticks: Sequence[float]) -> tuple[float, ...]:
     """Return each operator's share of the profiled ticks in percent; they sum to 100.
 
     Raises:

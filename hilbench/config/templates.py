@@ -1,0 +1,85 @@
+"""The files that `hilbench init` writes; tests load them with the same reader as any other."""
+
+from __future__ import annotations
+
+_BOARDS = """\
+# The boards of this bench. Every key is here; those behind a '#' show their default or an example.
+# An unknown key is an error. active_ma is an assumption for the synthetic meter, not a measurement.
+schema = 1
+
+[board.native]            # the firmware as a process of this computer: needs nothing installed
+firmware = "posix"        # port of the firmware image
+emulator = "native"       # native | qemu; without it the board is a real one
+flasher = "emulator"      # how the image gets onto the board
+meter = "synthetic"       # none | synthetic (constant current: supply_v x active_ma x time)
+supply_v = 1.0
+active_ma = 10000.0       # mA while an inference runs; one desktop core of about 10 W
+tags = ["emulated", "host"]
+
+[board.m4]                # Cortex-M4 in QEMU: deterministic instruction counts, not a time
+firmware = "mps2-an386"   # mps2-an385 M3 | mps2-an386 M4 | mps2-an500 M7 | mps2-an505 M33 | mps3-an547 M55
+chip = "cortex-m4"        # compared with what the board says of itself
+emulator = "qemu"
+flasher = "emulator"
+meter = "synthetic"
+supply_v = 3.3
+active_ma = 2.5
+tags = ["emulated", "cortex-m"]
+
+# [board.mine]            # a real board
+# firmware = "stm32l4r5"
+# chip = "STM32L4R5ZI"
+# serial = "/dev/serial/by-id/usb-…"   # or rfc2217://host:port, socket://host:port
+# baud = 115200
+# meter = "none"
+# memory_bytes = 655360   # refuse a model that needs more, before anything is flashed
+# supply_v = 3.3
+# tags = ["desk"]
+# notes = "unit 2, blue wire"
+# [board.mine.timeouts]   # deadlines in seconds
+# start_s = 10
+# hello_s = 5
+# reply_s = 5
+# run_s = 120
+# flash_s = 60
+"""
+
+_SUITE = """\
+# What to measure. Paths are relative to this file. An unknown key is an error.
+schema = 1
+
+[suite]
+name = "mine"
+description = "one line for the report"
+sessions = 3        # reset to reset; the unit of replication
+warm_up = 1         # untimed inferences before the timed ones
+iterations = 10     # timed inferences of each vector
+
+[vectors.test]
+file = "vectors.npz"       # .npz with x [n, …] and y [n] | .npy with labels | folder of .bin + y_labels.csv
+# labels = "labels.csv"    # .npy only: one label a line
+# dtype = "int8"           # .bin only: int8 | uint8 | float32
+quantise = "host"          # host: float vectors get the model's own scale on the host | none
+metric = "top1"            # top1 | auc | mse | none (then y is not needed)
+# golden = "golden.npz"    # outputs of TensorFlow Lite Micro: outputs.VARIANT, int8 [n, …]
+
+[variant.fp32]
+model = "model_fp32.tflite"
+vectors = "test"
+
+[variant.int8]
+model = "model_int8.tflite"
+vectors = "test"
+parent = "fp32"            # what it was compressed from
+technique = "post-training quantisation"
+"""
+
+
+def boards_template() -> str:
+    """Return a commented boards.toml."""
+    return _BOARDS
+
+
+def suite_template() -> str:
+    """Return a commented suite.toml; the models and vectors that it names are the user's."""
+    return _SUITE

@@ -1,0 +1,1 @@
+"""Power meters: each module exports ``open_meter(board) -> PowerMeter``."""

@@ -1,0 +1,1 @@
+"""Models and vectors on the host: readers, planner, oracles."""

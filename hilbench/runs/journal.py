@@ -1,0 +1,226 @@
+"""The journal of a run: one JSON line a record, on the disk before anything else happens.
+
+Killing the host at any moment loses at most the line being written: a line is written in one call
+and synced; arrays are written beside the journal, synced and renamed before the line that names
+them.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import io
+import json
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilbench.errors import StoreError
+from hilbench.runs.schema import (
+    EndRecord,
+    ProvenanceRecord,
+    Record,
+    SessionRecord,
+    State,
+    from_dict,
+    to_dict,
+)
+
+JOURNAL = "journal.jsonl"
+
+
+@dataclass(frozen=True)
+class JournalContents:
+    """What a journal holds."""
+
+    provenance: ProvenanceRecord
+    records: tuple[Record, ...]  # all of them, provenance first
+    torn: str | None  # beginning of a last line that was cut off while it was written
+
+
+class Journal:
+    """The journal of a run that is going on. Safe to use from several threads."""
+
+    def __init__(self, folder: Path, run_id: str) -> None:
+        """Use :meth:`create`."""
+        self.folder = folder
+        self.run_id = run_id
+        self._lock = threading.Lock()
+        self._file = -1
+
+    @classmethod
+    def create(cls, root: Path, provenance: ProvenanceRecord) -> Journal:
+        """Make the run's folder below ``root`` and write the provenance.
+
+        A run of the same name started within the same second gets ``-2`` after its name.
+
+        Raises:
+            StoreError: the folder cannot be made or written.
+        """
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            folder = _new_folder(root, provenance.run_id)
+            journal = cls(folder, folder.name)
+            journal._file = os.open(folder / JOURNAL, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            _sync_folder(folder)
+            _sync_folder(root)
+        except OSError as error:
+            raise StoreError(f"{root}: cannot make a run folder ({error.strerror})") from error
+        journal.append(replace(provenance, run_id=folder.name))
+        return journal
+
+    def append(self, record: Record) -> None:
+        """Write one record; it is on the disk when this returns.
+
+        Raises:
+            StoreError: not written, the journal has ended, or the record holds NaN or infinity.
+        """
+        try:
+            text = json.dumps(to_dict(record), allow_nan=False, ensure_ascii=False)
+        except ValueError as error:
+            raise StoreError(
+                f"{record.KIND} record holds a number that is not finite; use None for unknown"
+            ) from error
+        line = text.encode() + b"\n"
+        with self._lock:
+            if self._file < 0:
+                raise StoreError(f"{self.folder / JOURNAL}: has ended; {record.KIND} came too late")
+            try:
+                written = os.write(self._file, line)
+                os.fsync(self._file)
+            except OSError as error:
+                raise StoreError(
+                    f"{self.folder / JOURNAL}: cannot be written ({error.strerror})"
+                ) from error
+            if written != len(line):  # a full disk
+                raise StoreError(
+                    f"{self.folder / JOURNAL}: {written} of {len(line)} bytes written; free the disk"
+                )
+
+    def append_session(self, record: SessionRecord, **arrays: NDArray[np.generic]) -> SessionRecord:
+        """Keep a session's arrays in outputs/<board>/<variant>-<session>.npz, then its record.
+
+        Returns:
+            The record with the file and its SHA-256.
+
+        Raises:
+            StoreError: not written, or the session is there already.
+        """
+        name = f"outputs/{record.board}/{record.variant}-{record.session}.npz"
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+        data = buffer.getvalue()
+        if (self.folder / name).exists():
+            raise StoreError(f"{self.folder / name}: exists; a session is measured once")
+        write_atomically(self.folder / name, data)
+        named = replace(record, files={**record.files, name: hashlib.sha256(data).hexdigest()})
+        self.append(named)
+        return named
+
+    def end(self, state: State) -> None:
+        """Write the last record and close; a second call does nothing."""
+        if self._file < 0:
+            return
+        self.append(EndRecord(state, utc_now().isoformat(timespec="seconds")))
+        self.close()
+
+    def close(self) -> None:
+        """Close without an end record: the run reads as killed. May be called twice."""
+        with self._lock:
+            if self._file >= 0:
+                os.close(self._file)
+                self._file = -1
+
+
+def read_journal(folder: Path) -> JournalContents:
+    """Read a journal, also that of a run that goes on or was killed.
+
+    Exactly one thing is tolerated: a last line without an end, which is reported as ``torn``.
+
+    Raises:
+        StoreError: absent, or any other damage; names the line.
+    """
+    path = folder / JOURNAL
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise StoreError(
+            f"{path}: cannot be read ({error.strerror}); is it a run folder?"
+        ) from error
+    lines = data.split(b"\n")
+    torn: str | None = None
+    last = lines.pop()
+    if last:
+        if _parse(last) is None:
+            torn = last.decode(errors="replace")
+        else:  # whole, only the newline is missing
+            lines.append(last)
+    records = tuple(_record(line, f"{path}: line {n}") for n, line in enumerate(lines, start=1))
+    if not records or not isinstance(records[0], ProvenanceRecord):
+        raise StoreError(f"{path}: does not begin with a provenance record; nothing was measured")
+    return JournalContents(records[0], records, torn)
+
+
+def _record(line: bytes, where: str) -> Record:
+    values = _parse(line)
+    if values is None:
+        raise StoreError(f"{where}: damaged; restore the file, its other lines may be as wrong")
+    return from_dict(values, where)
+
+
+def _parse(line: bytes) -> Mapping[str, Any] | None:
+    try:
+        values = json.loads(line)
+    except ValueError:  # covers JSONDecodeError and UnicodeDecodeError
+        return None
+    return values if isinstance(values, dict) else None
+
+
+def utc_now() -> dt.datetime:
+    """Return the time in UTC."""
+    return dt.datetime.now(dt.UTC)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that it is there whole or not at all, also after a power cut.
+
+    Raises:
+        StoreError: not written.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _new_folder(root: Path, run_id: str) -> Path:
+    attempt = 1
+    while True:
+        folder = root / (run_id if attempt == 1 else f"{run_id}-{attempt}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            attempt += 1
+        else:
+            return folder

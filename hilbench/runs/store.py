@@ -1,0 +1,36 @@
+"""Sealing: a run's frames as files, and hashes of everything."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+from pathlib import Path
+
+from hilbench.runs.frame import load, operators_frame, run_state, sessions_frame
+from hilbench.runs.journal import read_journal, write_atomically
+from hilbench.runs.sums import write_sums
+
+FRAMES = {"frame": load, "sessions": sessions_frame, "operators": operators_frame}
+
+
+def seal(folder: Path) -> str:
+    """Write frame, sessions and operators as CSV (and Parquet where pyarrow is), then SHA256SUMS.
+
+    Works on interrupted and killed runs too; sealing again gives the same files.
+
+    Returns:
+        The run's state: complete, interrupted or failed.
+
+    Raises:
+        StoreError: the journal is damaged, or a file cannot be written.
+    """
+    parquet = importlib.util.find_spec("pyarrow") is not None
+    for name, produce in FRAMES.items():
+        frame = produce(folder)
+        write_atomically(folder / f"{name}.csv", frame.to_csv(index=False).encode())
+        if parquet:
+            buffer = io.BytesIO()
+            frame.to_parquet(buffer, index=False)
+            write_atomically(folder / f"{name}.parquet", buffer.getvalue())
+    write_sums(folder)
+    return run_state(read_journal(folder))
