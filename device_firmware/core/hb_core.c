@@ -345,7 +345,8 @@ static void push(const struct hb_run *run) {
         send_region(HB_REGION_OUTPUT, &region, run->first_slot * output_bytes,
                     run->slots * output_bytes);
     }
-    if ((run->flags & HB_RUN_PUSH_TICKS) && find_region(HB_REGION_TICKS, &region)) {
+    if ((run->flags & HB_RUN_PUSH_TICKS) && find_region(HB_REGION_TICKS, &region) &&
+        region.bytes > 0) {
         send_region(HB_REGION_TICKS, &region, 0, region.bytes);
     }
 }

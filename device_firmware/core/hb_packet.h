@@ -11,6 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What a board can take unacknowledged is what its ring can hold, unless the port knows better. */
+#ifndef HB_WINDOW_BYTES
+#define HB_WINDOW_BYTES (HB_RING_BYTES - 1)
+#endif
+
 struct hb_packet {
     uint8_t version;
     uint8_t type;
