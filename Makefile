@@ -1,0 +1,78 @@
+# hilbench: `make demo` and `make test` are all that a newcomer needs; both install what they use.
+PYTHON ?= python3.11
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+RUN_ARGS ?=
+
+.PHONY: help demo test check lint typecheck firmware protocol wheel test-wheel test-references bench-link \
+        packages packages-dev venv fuzz clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: packages venv firmware ## bench the zoo on five emulated boards and show the table (RUN_ARGS="--vectors all")
+	$(BIN)/hilbench demo $(RUN_ARGS)
+
+test: packages-dev venv firmware check ## lint, types, contracts, and every test
+	$(BIN)/python -m pytest
+
+check: venv ## ruff, mypy, import contracts, generated files, clang-format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m hilbench.protocol.generate_c --check
+	$(BIN)/python -m hilbench.models.planner.generate_c --check
+	$(MAKE) -C device_firmware format-check
+
+firmware: packages ## build the image of every port
+	$(MAKE) -C device_firmware all
+
+protocol: venv ## make the C headers and spec tables again from their Python source
+	$(BIN)/python -m hilbench.protocol.generate_c
+	$(BIN)/python -m hilbench.models.planner.generate_c
+
+wheel: venv firmware ## dist/*.whl with the firmware images inside
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	@ls -l dist/*.whl
+
+test-wheel: wheel ## the wheel in a clean environment outside the checkout
+	PYTHON=$(PYTHON) tools/test_wheel.sh
+
+# The other host reference: ai-edge-litert with numpy 2, in an environment of its own.
+test-references: $(VENV)-litert/.stamp ## the tests again with ai-edge-litert and numpy 2
+	$(VENV)-litert/bin/python -m pytest $(REFERENCE_TESTS)
+
+REFERENCE_TESTS := tests/models tests/measure tests/runs tests/end_to_end
+
+$(VENV)-litert/.stamp: pyproject.toml
+	$(PYTHON) -m venv $(VENV)-litert
+	$(VENV)-litert/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(VENV)-litert/bin/python -m pip install --quiet pyserial cobs "numpy>=2" pandas rich pyelftools \
+		tflite "ai-edge-litert>=1.3" --group dev
+	$(VENV)-litert/bin/python -m pip install --quiet --no-deps --editable .
+	@touch $@
+
+bench-link: venv firmware ## goodput and harness overhead in real time, results/bench/link.json
+	$(BIN)/python benchmarks/bench_link.py $(RUN_ARGS)
+
+fuzz: packages-dev ## fuzz the packet parser and the command loop (FUZZ_SECONDS=600)
+	$(MAKE) -C device_firmware fuzz
+
+packages: ## Debian/Ubuntu packages that demo needs
+	@tools/install_packages.sh
+
+packages-dev:
+	@tools/install_packages.sh --dev
+
+venv: $(VENV)/.stamp ## the Python environment from pyproject.toml
+
+$(VENV)/.stamp: pyproject.toml tools/install_packages.sh
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --editable . --group dev
+	@touch $@
+
+clean: ## remove built images and caches; results stay
+	$(MAKE) -C device_firmware clean
+	rm -rf dist .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,7 @@
+"""``python -m hilbench``."""
+
+import sys
+
+from hilbench.cli import main
+
+sys.exit(main())

@@ -1,0 +1,228 @@
+"""Boards × variants × sessions to a run folder; ``measure`` is the same for one cell."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+import hilbench
+from hilbench.bench.prepare import PreparedVariant, prepare_variant
+from hilbench.bench.progress import Progress
+from hilbench.bench.runner import Runner
+from hilbench.config import load_boards
+from hilbench.errors import (
+    EXIT_COULD_NOT_MEASURE,
+    EXIT_INTERRUPTED,
+    EXIT_PASS,
+    EXIT_REGRESSION,
+    EXIT_USAGE,
+    HilbenchError,
+    UsageError,
+)
+from hilbench.models.vectors import load_vectors
+from hilbench.records import BoardConfig, SuiteConfig, VariantConfig, VectorsConfig
+from hilbench.runs import Journal, load, seal
+from hilbench.runs.provenance import provenance
+from hilbench.runs.schema import State
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_PACKAGE = Path(hilbench.__file__).parent
+ZOO_SUITE = _PACKAGE / "zoo" / "digits" / "suite.toml"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished run."""
+
+    folder: Path
+    errors: tuple[HilbenchError, ...]
+    interrupted: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """Wrong outputs first (a fact about the firmware), then what could not be measured."""
+        if self.interrupted:
+            return EXIT_INTERRUPTED
+        codes = {e.exit_code for e in self.errors}
+        for code in (EXIT_REGRESSION, EXIT_COULD_NOT_MEASURE, EXIT_USAGE):
+            if code in codes:
+                return code
+        return EXIT_PASS
+
+
+def default_boards_path() -> Path:
+    """Return ./boards.toml, else the emulated boards that hilbench carries."""
+    candidates = (Path("boards.toml"), _PACKAGE / "boards.toml", _PACKAGE.parent / "boards.toml")
+    for path in candidates:
+        if path.exists():
+            return path
+    raise UsageError("no boards.toml here; make one with: hilbench init")
+
+
+def run_suite(
+    suite: SuiteConfig,
+    boards: Sequence[BoardConfig],
+    *,
+    results: Path,
+    limit: int | None = None,
+    progress: Progress | None = None,
+    files: Sequence[Path] = (),
+) -> Outcome:
+    """Measure every variant of a suite on every board.
+
+    Args:
+        suite: what to measure and how often.
+        boards: where; each gets a thread.
+        results: the run folder is made in here.
+        limit: use only the first so many vectors; None for all.
+        progress: told what each board does.
+        files: configuration files whose hashes go into the provenance.
+
+    Raises:
+        HilbenchError: nothing at all could be measured because of one common fault.
+
+    Ctrl-C ends the run early: boards are off, the run folder is readable, ``interrupted`` is set.
+    """
+    if not boards:
+        raise UsageError("no board to measure on; name one with --board")
+    prepared, failed = _prepare(suite, limit)
+    if not prepared and len(suite.variants) == 1:
+        raise failed[suite.variants[0].name]
+    journal = Journal.create(
+        results,
+        provenance(
+            suite.name,
+            cells=tuple((b.id, v.name) for b in boards for v in suite.variants),
+            sessions=suite.sessions,
+            warm_up=suite.warm_up,
+            iterations=suite.iterations,
+            files=files,
+        ),
+    )
+    runner = Runner(
+        variants=prepared,
+        failed_variants=failed,
+        boards=boards,
+        sessions=suite.sessions,
+        warm_up=suite.warm_up,
+        iterations=suite.iterations,
+        journal=journal,
+        progress=progress or Progress(),
+    )
+    state: State = "failed"
+    try:
+        runner.run()
+        state = "complete"
+    except KeyboardInterrupt:
+        state = "interrupted"
+    finally:
+        journal.end(state)
+        seal(journal.folder)
+    return Outcome(journal.folder, tuple(runner.errors), interrupted=state == "interrupted")
+
+
+def _prepare(
+    suite: SuiteConfig, limit: int | None
+) -> tuple[list[PreparedVariant], dict[str, HilbenchError]]:
+    """Everything the host can refuse is refused here, before any board is touched."""
+    tables = {table.name: table for table in suite.vectors}
+    raw = {name: load_vectors(table) for name, table in tables.items()}
+    prepared: list[PreparedVariant] = []
+    failed: dict[str, HilbenchError] = {}
+    for variant in suite.variants:
+        try:
+            prepared.append(
+                prepare_variant(variant, raw[variant.vectors], tables[variant.vectors], limit)
+            )
+        except HilbenchError as error:
+            failed[variant.name] = error
+    return prepared, failed
+
+
+def single_model_suite(
+    model: Path, vectors: VectorsConfig, *, sessions: int, warm_up: int, iterations: int
+) -> SuiteConfig:
+    """Return the suite of one model that nobody wrote a suite.toml for."""
+    return SuiteConfig(
+        name=model.stem,
+        variants=(VariantConfig(name=model.stem, model=model, vectors=vectors.name),),
+        vectors=(vectors,),
+        sessions=sessions,
+        warm_up=warm_up,
+        iterations=iterations,
+        source=str(model),
+    )
+
+
+def measure(
+    model: str | Path,
+    board: str | BoardConfig,
+    vectors: str | Path | tuple[ArrayLike, ArrayLike],
+    *,
+    metric: Literal["top1", "auc", "mse", "none"] = "top1",
+    sessions: int = 3,
+    warm_up: int = 1,
+    iterations: int = 10,
+    results: str | Path | None = None,
+) -> pd.Series:
+    """Measure one model on one board: the objective of a search loop.
+
+    Args:
+        model: a .tflite file.
+        board: an id in the boards file, or a board.
+        vectors: a vector file, or arrays ``(x [n, *input shape], y [n])``.
+        metric: how outputs and labels become an accuracy.
+        sessions: reset to reset; the unit of replication.
+        warm_up: untimed inferences before the timed ones.
+        iterations: timed inferences per session.
+        results: keep the run folder in here; None keeps nothing.
+
+    Returns:
+        One row of :func:`hilbench.load`; docs/frame.md explains the columns.
+
+    Raises:
+        HilbenchError: the first thing that went wrong; no row is made up for a failed cell.
+    """
+    with tempfile.TemporaryDirectory(prefix="hilbench-") as scratch:
+        if isinstance(vectors, tuple):
+            file = Path(scratch) / "vectors.npz"
+            np.savez(file, x=np.asarray(vectors[0]), y=np.asarray(vectors[1]))
+        else:
+            file = Path(vectors)
+        suite = single_model_suite(
+            Path(model),
+            VectorsConfig(name=file.stem, file=file, metric=metric),
+            sessions=sessions,
+            warm_up=warm_up,
+            iterations=iterations,
+        )
+        outcome = run_suite(
+            suite,
+            [board if isinstance(board, BoardConfig) else find_board(board)],
+            results=Path(scratch) if results is None else Path(results),
+        )
+        if outcome.interrupted:
+            raise KeyboardInterrupt
+        if outcome.errors:
+            raise outcome.errors[0]
+        return load(outcome.folder).iloc[0]
+
+
+def find_board(board_id: str) -> BoardConfig:
+    """Return a board of the default boards file.
+
+    Raises:
+        UsageError: no such board.
+    """
+    known = load_boards(default_boards_path())
+    if board_id not in known:
+        raise UsageError(f"no board {board_id!r} in the boards file; it has: {', '.join(known)}")
+    return known[board_id]

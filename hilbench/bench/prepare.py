@@ -1,0 +1,121 @@
+"""Everything about a variant that the host can know before any board is touched."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilbench.errors import ToolMissingError, VectorError
+from hilbench.measure.accuracy import Accuracy, dequantise, evaluate
+from hilbench.models.oracle import HostReference, TflmOracle
+from hilbench.models.planner import plan_model
+from hilbench.models.tflite_file import TfliteModel, read_model
+from hilbench.models.vectors import RawVectors, prepare, subset
+from hilbench.records import Plan, VariantConfig, VectorsConfig, VectorSet
+
+
+@dataclass(frozen=True)
+class PreparedVariant:
+    """A variant ready for boards: its plan, its vectors, and what the host says of them."""
+
+    config: VariantConfig
+    model: TfliteModel
+    plan: Plan
+    vectors: VectorSet
+    quantise: str
+    reference: NDArray[np.generic]  # [n, ...] outputs of the host interpreter
+    reference_name: str
+    reference_accuracy: Accuracy | None
+    golden: NDArray[np.int8] | None  # [n, ...] outputs of TensorFlow Lite Micro; int8 models
+    golden_name: str
+    zlib_bytes: int
+
+    @property
+    def input_bytes(self) -> NDArray[np.uint8]:
+        """[n, bytes] as the board gets them."""
+        x = np.ascontiguousarray(self.vectors.x)
+        return x.reshape(len(x), -1).view(np.uint8)
+
+    def decode_outputs(self, raw: NDArray[np.uint8]) -> NDArray[np.generic]:
+        """[n, output_bytes] from the board to [n, *output shape] of the model's dtype."""
+        values = np.ascontiguousarray(raw).view(np.dtype(self.plan.output.dtype))
+        return values.reshape(len(raw), *self.plan.output.shape[1:])
+
+
+def prepare_variant(
+    variant: VariantConfig, raw: RawVectors, vectors: VectorsConfig, limit: int | None
+) -> PreparedVariant:
+    """Read, plan and run a variant on the host.
+
+    Args:
+        variant: from suite.toml.
+        raw: its vectors as the file has them.
+        vectors: their table.
+        limit: use only the first so many vectors; None for all.
+
+    Raises:
+        ModelError, UnsupportedOperatorError, VectorError, ToolMissingError.
+    """
+    model = read_model(variant.model)
+    plan = plan_model(model)
+    full, quantise = prepare(raw, plan.input, vectors.quantise)
+    chosen = full if limit is None else subset(full, limit)
+    reference = HostReference()
+    outputs = reference.run(model.data, chosen.x)
+    golden, golden_name = _golden(variant, vectors, model, plan, chosen)
+    return PreparedVariant(
+        config=variant,
+        model=model,
+        plan=plan,
+        vectors=chosen,
+        quantise=quantise,
+        reference=outputs,
+        reference_name=reference.name,
+        reference_accuracy=evaluate(chosen.metric, dequantise(outputs, plan.output), chosen.y),
+        golden=golden,
+        golden_name=golden_name,
+        zlib_bytes=len(zlib.compress(model.data, 9)),
+    )
+
+
+def _golden(
+    variant: VariantConfig,
+    vectors: VectorsConfig,
+    model: TfliteModel,
+    plan: Plan,
+    chosen: VectorSet,
+) -> tuple[NDArray[np.int8] | None, str]:
+    """TFLM's int8 outputs: from the golden file where there is one, else from the wheel."""
+    if plan.output.dtype != "int8":
+        return None, ""
+    if vectors.golden is not None:
+        return _golden_file(vectors.golden, variant.name, model, chosen)
+    try:
+        oracle = TflmOracle()
+    except ToolMissingError:
+        return None, ""  # the column stays empty: not compared, and the table says so
+    return oracle.run(model.data, chosen.x).astype(np.int8), oracle.name
+
+
+def _golden_file(
+    path: Path, variant: str, model: TfliteModel, chosen: VectorSet
+) -> tuple[NDArray[np.int8], str]:
+    with np.load(path, allow_pickle=False) as archive:
+        if f"outputs.{variant}" not in archive:
+            raise VectorError(
+                f"{path} has no golden outputs of variant {variant!r}; make them again with "
+                "tools/make_golden.py or remove the key golden"
+            )
+        for what, expected in ((f"sha256.{variant}", model.sha256), ("vectors_sha256", chosen.sha256)):
+            found = str(archive[what])
+            if found != expected:
+                raise VectorError(
+                    f"{path}: {what} is {found[:12]}, but the file in use has {expected[:12]}; "
+                    "make the golden outputs again with tools/make_golden.py"
+                )
+        outputs = np.asarray(archive[f"outputs.{variant}"])[: len(chosen.x)]
+        return outputs.astype(np.int8), f"tflite-micro {archive['tflite_micro_version']} (golden)"

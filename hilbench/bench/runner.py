@@ -1,0 +1,272 @@
+"""Boards in parallel, one thread each: cells, sessions, journal. One board's fault is its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hilbench import plugins
+from hilbench.bench.prepare import PreparedVariant
+from hilbench.bench.progress import Progress
+from hilbench.bench.session import SessionPlan, measure_session
+from hilbench.board.images import find_image
+from hilbench.board.life import OpenBoard, open_board
+from hilbench.errors import (
+    BoardError,
+    DeviceError,
+    HilbenchError,
+    LinkError,
+    ModelError,
+    OutputMismatchError,
+)
+from hilbench.interfaces import EmulatedBoard
+from hilbench.measure.memory import image_memory
+from hilbench.records import BoardConfig, Image
+from hilbench.runs.journal import Journal
+from hilbench.runs.schema import BoardRecord, ErrorRecord, SessionRecord, VariantRecord
+
+_JOIN_S = 0.2
+_STOP_S = 10.0
+
+
+@dataclass
+class Runner:
+    """Measures every prepared variant on every board; ``errors`` holds what went wrong."""
+
+    variants: Sequence[PreparedVariant]
+    failed_variants: Mapping[str, HilbenchError]  # could not be prepared: an error on every board
+    boards: Sequence[BoardConfig]
+    sessions: int
+    warm_up: int
+    iterations: int
+    journal: Journal
+    progress: Progress
+    errors: list[HilbenchError] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._stopping = threading.Event()
+        self._emulators: list[EmulatedBoard] = []
+        self._crashes: list[BaseException] = []
+
+    def run(self) -> None:
+        """Measure; returns when every board is done or has failed.
+
+        Raises:
+            KeyboardInterrupt: after every board is powered down.
+        """
+        for board in self.boards:
+            # Each session runs every vector once; warm-up and iterations are not vectors.
+            total = sum(len(v.vectors.x) for v in self.variants) * self.sessions
+            self.progress.add(board.id, total)
+        threads = [
+            threading.Thread(target=self._board_thread, args=(board,), name=f"board-{board.id}")
+            for board in self.boards
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            for thread in threads:
+                while thread.is_alive():
+                    thread.join(_JOIN_S)
+        except KeyboardInterrupt:
+            self._stop(threads)
+            raise
+        if self._crashes:
+            raise self._crashes[0]
+
+    def _stop(self, threads: Sequence[threading.Thread]) -> None:
+        self._stopping.set()
+        for emulated in self._emulators:
+            emulated.stop()
+        for thread in threads:
+            thread.join(_STOP_S)
+
+    def _board_thread(self, config: BoardConfig) -> None:
+        try:
+            self._measure_board(config)
+        except HilbenchError as error:
+            self._record(error, config.id, None, None)
+        except BaseException as crash:  # noqa: BLE001 - a bug here must surface in the main thread
+            if not self._stopping.is_set():
+                self._crashes.append(crash)
+        finally:
+            self.progress.set(config.id, finished=True)
+
+    def _measure_board(self, config: BoardConfig) -> None:
+        for name, error in self.failed_variants.items():
+            self._record(error, config.id, name, None)
+        if not self.variants:
+            self.progress.set(config.id, state="nothing to measure")
+            return
+        image = find_image(config.firmware)
+        with open_board(
+            config,
+            image,
+            lambda state: self.progress.set(config.id, state=state),
+            self._emulators.append,
+        ) as board:
+            self.journal.append(board_record(board, image))
+            for variant in self.variants:
+                if self._stopping.is_set():
+                    return
+                self._measure_cell(board, variant)
+            self.progress.set(config.id, state="done", variant="")
+
+    def _measure_cell(self, board: OpenBoard, variant: PreparedVariant) -> None:
+        """All sessions of a variant; a fault ends the cell, a dead board raises."""
+        board_id, name = board.config.id, variant.config.name
+        self.journal.append(variant_record(board_id, variant))
+        meter = plugins.load("power", board.config.meter).open_meter(board.config)
+        try:
+            for number in range(1, self.sessions + 1):
+                self.progress.set(board_id, state="running", variant=name, session=number)
+                done = 0
+
+                def advance(vectors: int) -> None:
+                    nonlocal done
+                    done += vectors
+                    self.progress.advance(board_id, vectors)
+
+                try:
+                    data = measure_session(
+                        board,
+                        variant,
+                        SessionPlan(number, self.warm_up, self.iterations),
+                        meter,
+                        advance,
+                    )
+                except HilbenchError as error:
+                    cause = board.explain(error)
+                    if not isinstance(cause, HilbenchError):
+                        raise
+                    self._record(cause, board_id, name, number)
+                    if not _board_survives(cause) and not _answers(board):
+                        raise BoardError(
+                            f"board {board_id}: does not answer after the failure of {name}; "
+                            "its remaining cells are not measured"
+                        ) from error
+                    remaining = self.sessions - number + 1
+                    self.progress.advance(board_id, remaining * len(variant.vectors.x) - done)
+                    return
+                record = self.journal.append_session(
+                    data.record,
+                    outputs=data.outputs,
+                    ticks=data.ticks,
+                    vector_ticks=data.vector_ticks,
+                )
+                self._judge(record, variant)
+        finally:
+            meter.close()
+
+    def _judge(self, record: SessionRecord, variant: PreparedVariant) -> None:
+        """Wrong outputs are a fact of the firmware, not of the bench: recorded, and exit code 1."""
+        # int8 must equal TFLM; LiteRT's own resolvers disagree among themselves, so it only counts
+        # for float32.
+        oracle = record.tflm if variant.plan.output.dtype == "int8" else record.reference
+        if oracle is None or oracle.agrees:
+            return
+        if oracle.relative_max is not None:
+            how = f"differ by {oracle.relative_max:.2g} of max|y|, limit 1e-05"
+        else:
+            wrong = oracle.vectors - oracle.identical
+            how = f"differ in {wrong} of {oracle.vectors} vectors, by up to {oracle.lsb_max} LSB"
+        self._record(
+            OutputMismatchError(
+                f"board {record.board}, variant {record.variant}: outputs {how} from "
+                f"{oracle.oracle}; compare outputs/ in the run folder with the oracle"
+            ),
+            record.board,
+            record.variant,
+            record.session,
+        )
+
+    def _record(
+        self, error: HilbenchError, board: str, variant: str | None, session: int | None
+    ) -> None:
+        if self._stopping.is_set():
+            return  # the fault is ours: boards were taken away
+        self.errors.append(error)
+        self.journal.append(
+            ErrorRecord(
+                board=board,
+                variant=variant,
+                session=session,
+                type=type(error).__name__,
+                sentence=str(error),
+                exit_code=error.exit_code,
+            )
+        )
+        self.progress.set(board, error=str(error), state="failed" if variant is None else "running")
+
+
+def _board_survives(error: HilbenchError) -> bool:
+    """Say whether the fault leaves the board usable without asking it."""
+    return isinstance(error, ModelError | DeviceError) or not isinstance(
+        error, BoardError | LinkError
+    )
+
+
+def _answers(board: OpenBoard) -> bool:
+    try:
+        board.start_session()
+    except HilbenchError:
+        return False
+    return True
+
+
+def board_record(board: OpenBoard, image: Image) -> BoardRecord:
+    """Return who answered."""
+    hello, config = board.hello, board.config
+    return BoardRecord(
+        board=config.id,
+        port=hello.port,
+        chip=hello.chip,
+        unique_id=hello.unique_id,
+        emulated=board.emulated is not None,
+        emulator=None if board.emulated is None else board.emulated.emulator,
+        runtime=hello.runtime,
+        kernels=hello.kernels,
+        protocol_version=hello.protocol_version,
+        counter_bits=hello.counter_bits,
+        counter_overhead_ticks=hello.counter_overhead_ticks,
+        pool_bytes=hello.pool_bytes,
+        packet_bytes=hello.packet_bytes,
+        window_bytes=hello.window_bytes,
+        port_untested=bool(hello.port_untested),
+        image_build_id=image.build_id,
+        image_sha256=image.sha256,
+        compiler=image.compiler,
+        flags=image.flags,
+        image=image_memory(Path(image.path).read_bytes(), str(image.path)),
+        supply_v=config.supply_v,
+        active_ma=config.active_ma,
+        tags=config.tags,
+        notes=config.notes,
+    )
+
+
+def variant_record(board: str, variant: PreparedVariant) -> VariantRecord:
+    """Return what is about to be loaded."""
+    config, model, plan, vectors = variant.config, variant.model, variant.plan, variant.vectors
+    return VariantRecord(
+        board=board,
+        variant=config.name,
+        technique=config.technique,
+        parent=config.parent,
+        model=model.path.name,
+        model_sha256=model.sha256,
+        tflite_bytes=len(model.data),
+        zlib_bytes=variant.zlib_bytes,
+        plan_sha256=plan.sha256,
+        plan_bytes=len(plan.data),
+        arena_bytes=plan.arena_bytes,
+        operators=plan.operators,
+        vectors_name=vectors.name,
+        vectors_sha256=vectors.sha256,
+        vectors_n=len(vectors.x),
+        quantise=variant.quantise,
+        reference=variant.reference_name,
+        reference_accuracy=variant.reference_accuracy,
+    )

@@ -1,0 +1,165 @@
+"""One session on one board: reset, hello, load, cold and timed inferences, all vectors, figures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilbench.bench.prepare import PreparedVariant
+from hilbench.board.life import OpenBoard
+from hilbench.errors import BoardError, MeasurementError, ModelTooLargeError
+from hilbench.interfaces import PowerMeter
+from hilbench.measure.accuracy import dequantise, evaluate
+from hilbench.measure.agreement import Agreement, agreement
+from hilbench.measure.latency import summarise
+from hilbench.protocol.messages import HelloReply, Loaded, RunFlag
+from hilbench.runs.schema import SessionRecord
+
+_ALIGN = 16
+_PROFILED_INFERENCES = 4
+
+
+@dataclass(frozen=True)
+class SessionPlan:
+    """How a session times."""
+
+    number: int  # from 1
+    warm_up: int
+    iterations: int
+
+
+@dataclass(frozen=True)
+class SessionData:
+    """A session's record and the arrays that are kept beside it."""
+
+    record: SessionRecord
+    outputs: NDArray[np.generic]  # [n, *output shape]
+    ticks: NDArray[np.uint32]  # [iterations], of the timed inferences
+    vector_ticks: NDArray[np.uint32]  # [n], one inference of each vector
+
+
+def measure_session(
+    board: OpenBoard,
+    variant: PreparedVariant,
+    plan: SessionPlan,
+    meter: PowerMeter,
+    on_vectors: Callable[[int], None],
+) -> SessionData:
+    """Run one session.
+
+    Raises:
+        ModelTooLargeError: before anything is sent.
+        BoardError, LinkError, MeasurementError.
+    """
+    started_s = time.monotonic()
+    hello = board.start_session()
+    check_fits(board.config.id, variant, hello)
+    client = board.client
+    probe = board.emulated if board.emulated is not None and board.emulated.has_probe else None
+    kept = bool(hello.model_loaded) and hello.model_sha256.hex() == variant.plan.sha256
+    loaded = client.load(variant.plan.data, bytes.fromhex(variant.plan.sha256), probe)
+    _check_loaded(board.config.id, variant, loaded)
+    on_vectors(0)
+
+    inputs = variant.input_bytes
+    timed = client.run(
+        inputs[:1],
+        warm_up=plan.warm_up,
+        iterations=plan.iterations,
+        flags=RunFlag.MARKER_EACH,
+        want_ticks=True,
+        want_outputs=True,
+    )
+    if not timed.outputs_equal:
+        raise MeasurementError(
+            f"board {board.config.id}: the same input gave different outputs within "
+            f"{plan.iterations} inferences; the runtime keeps state between inferences"
+        )
+    passed = client.run(
+        inputs,
+        warm_up=0,
+        iterations=1,
+        flags=RunFlag(0),
+        want_ticks=True,
+        want_outputs=True,
+        on_progress=on_vectors,
+    )
+    operator_ticks = client.profile(_PROFILED_INFERENCES)
+    memory = client.memory()
+
+    if passed.outputs is None:
+        raise MeasurementError(f"board {board.config.id}: outputs were asked for but did not come")
+    outputs = variant.decode_outputs(passed.outputs)
+    ticks = summarise([timed])
+    record = SessionRecord(
+        board=board.config.id,
+        variant=variant.config.name,
+        session=plan.number,
+        clock=board.clock,
+        ticks=ticks,
+        memory=memory,
+        link=client.link_figures(),
+        model_from=_model_from(kept=kept, probed=probe is not None),
+        restore="board" if loaded.slots else "host",
+        slots=loaded.slots,
+        wall_s=time.monotonic() - started_s,
+        energy_source=meter.energy_source,
+        energy_uj=_energy_uj(meter, ticks.sum / ticks.inferences / board.clock.counter_hz * 1e6),
+        accuracy=evaluate(
+            variant.vectors.metric, dequantise(outputs, variant.plan.output), variant.vectors.y
+        ),
+        tflm=_agreement(outputs, variant.golden, variant.golden_name),
+        reference=_agreement(outputs, variant.reference, variant.reference_name),
+        operator_ticks=tuple(operator_ticks),
+        profiled_inferences=_PROFILED_INFERENCES,
+    )
+    return SessionData(record, outputs, timed.ticks, passed.ticks)
+
+
+def check_fits(board: str, variant: PreparedVariant, hello: HelloReply) -> None:
+    """Refuse a model that the board's memory cannot hold, before anything is sent.
+
+    Raises:
+        ModelTooLargeError: states bytes needed and available.
+    """
+    plan = variant.plan
+    needed = -(-len(plan.data) // _ALIGN) * _ALIGN + plan.arena_bytes
+    if needed > hello.pool_bytes:
+        raise ModelTooLargeError(
+            f"board {board}: variant {variant.config.name} needs {needed:,} bytes "
+            f"(plan {len(plan.data):,} + arena {plan.arena_bytes:,}), the board has "
+            f"{hello.pool_bytes:,}; take a smaller variant or a larger board"
+        )
+
+
+def _check_loaded(board: str, variant: PreparedVariant, loaded: Loaded) -> None:
+    told = (loaded.input_bytes, loaded.output_bytes)
+    expected = (variant.plan.input.bytes, variant.plan.output.bytes)
+    if told != expected:
+        raise BoardError(
+            f"board {board}: loaded {variant.config.name} with input and output of "
+            f"{told[0]} and {told[1]} bytes, planned were {expected[0]} and {expected[1]}; "
+            "planner and firmware do not belong together: run make firmware"
+        )
+
+
+def _model_from(*, kept: bool, probed: bool) -> Literal["link", "probe", "kept"]:
+    if kept:
+        return "kept"
+    return "probe" if probed else "link"
+
+
+def _energy_uj(meter: PowerMeter, duration_us: float) -> float | None:
+    energy = meter.energy_uj(np.array([duration_us]))
+    return None if energy is None else float(energy[0])
+
+
+def _agreement(
+    outputs: NDArray[np.generic], expected: NDArray[np.generic] | None, oracle: str
+) -> Agreement | None:
+    return None if expected is None else agreement(outputs, expected, oracle)

@@ -1,0 +1,116 @@
+"""``hilbench run``: a suite, or a user's own model with no suite file."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hilbench.cli.common import (
+    add_boards_argument,
+    add_results_argument,
+    choose_boards,
+    load_boards_file,
+    parse_limit,
+)
+from hilbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from hilbench.records import SuiteConfig
+
+HELP = "bench a suite.toml, or one .tflite model, on boards"
+EXAMPLES = """\
+  hilbench run suite.toml
+  hilbench run suite.toml --board m4 --board native --sessions 6
+  hilbench run model.tflite --vectors test.npz --board m4
+  hilbench run model.tflite --vectors images/ --dtype uint8 --metric top1 --board m55
+  hilbench run model.tflite --vectors x.npy --labels labels.csv --board m4"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare target, vectors and repetition."""
+    parser.add_argument("target", type=Path, metavar="SUITE.toml|MODEL.tflite")
+    parser.add_argument(
+        "--board",
+        action="append",
+        metavar="ID",
+        default=[],
+        help="may be repeated; a suite without --board runs on every board that has no tag 'extra'",
+    )
+    own = parser.add_argument_group("for a .tflite model")
+    own.add_argument("--vectors", type=Path, metavar="FILE", help=".npz with x and y, .npy, folder")
+    own.add_argument("--labels", type=Path, metavar="CSV", help="labels of a .npy file")
+    own.add_argument("--dtype", help="of raw .bin files, e.g. uint8")
+    own.add_argument("--metric", choices=("top1", "auc", "mse", "none"), default="top1")
+    own.add_argument(
+        "--no-quantise", action="store_true", help="vectors are already of the model's input dtype"
+    )
+    parser.add_argument("--limit", type=parse_limit, metavar="N|all", help="only the first N vectors")
+    parser.add_argument("--sessions", type=int, metavar="N", help="reset to reset (default: 3)")
+    parser.add_argument("--warm-up", type=int, metavar="N", help="untimed inferences (default: 1)")
+    parser.add_argument("--iterations", type=int, metavar="N", help="timed inferences (default: 10)")
+    add_boards_argument(parser)
+    add_results_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Bench and print the table."""
+    from hilbench.cli.benching import bench_and_print  # noqa: PLC0415
+
+    known = load_boards_file(args)
+    if args.target.suffix == ".toml":
+        suite = _suite(args)
+        wanted = args.board or [b.id for b in known.values() if "extra" not in b.tags]
+    else:
+        suite = _own_model(args)
+        wanted = args.board
+        if not wanted:
+            raise UsageError(f"say where: --board ID; the boards file has: {', '.join(known)}")
+    return bench_and_print(
+        suite,
+        choose_boards(known, wanted),
+        limit=args.limit,
+        results=args.results,
+        files=[args.target],
+    )
+
+
+def _suite(args: argparse.Namespace) -> SuiteConfig:
+    from hilbench.config import load_suite  # noqa: PLC0415
+
+    if args.vectors is not None:
+        raise UsageError("--vectors belongs to a .tflite model; a suite names its own vectors")
+    suite = load_suite(args.target)
+    return replace(suite, **_repetition(args))
+
+
+def _own_model(args: argparse.Namespace) -> SuiteConfig:
+    from hilbench.bench import single_model_suite  # noqa: PLC0415
+    from hilbench.records import VectorsConfig  # noqa: PLC0415
+
+    if args.vectors is None:
+        raise UsageError(f"{args.target} needs test vectors: --vectors FILE.npz with x and y")
+    vectors = VectorsConfig(
+        name=args.vectors.stem,
+        file=args.vectors,
+        labels=args.labels,
+        metric=args.metric,
+        quantise="none" if args.no_quantise else "host",
+        dtype=args.dtype,
+    )
+    suite = single_model_suite(args.target, vectors, sessions=3, warm_up=1, iterations=10)
+    return replace(suite, **_repetition(args))
+
+
+def _repetition(args: argparse.Namespace) -> dict[str, int]:
+    """Overrides from the command line, checked."""
+    chosen = {}
+    for name, least in (("sessions", 1), ("warm_up", 0), ("iterations", 1)):
+        value = getattr(args, name)
+        if value is None:
+            continue
+        if value < least:
+            raise UsageError(f"--{name.replace('_', '-')} {value} is below {least}")
+        chosen[name] = value
+    return chosen

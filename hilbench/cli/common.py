@@ -1,0 +1,65 @@
+"""Arguments that several subcommands share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hilbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from hilbench.records import BoardConfig
+
+
+def add_boards_argument(parser: argparse.ArgumentParser) -> None:
+    """``--boards FILE``."""
+    parser.add_argument(
+        "--boards",
+        type=Path,
+        metavar="FILE",
+        help="boards file (default: ./boards.toml, else the emulated boards that hilbench carries)",
+    )
+
+
+def add_results_argument(parser: argparse.ArgumentParser) -> None:
+    """``--results FOLDER``."""
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=Path("results"),
+        metavar="FOLDER",
+        help="where run folders go (default: ./results)",
+    )
+
+
+def load_boards_file(args: argparse.Namespace) -> dict[str, BoardConfig]:
+    """Load the boards file that the arguments or this folder name."""
+    from hilbench.bench import default_boards_path  # noqa: PLC0415
+    from hilbench.config import load_boards  # noqa: PLC0415
+
+    return load_boards(args.boards or default_boards_path())
+
+
+def choose_boards(known: dict[str, BoardConfig], wanted: list[str]) -> list[BoardConfig]:
+    """Return the boards asked for, in that order.
+
+    Raises:
+        UsageError: an id that the boards file does not have.
+    """
+    missing = [name for name in wanted if name not in known]
+    if missing:
+        raise UsageError(
+            f"no board {missing[0]!r} in the boards file; it has: {', '.join(known)}"
+        )
+    return [known[name] for name in dict.fromkeys(wanted)]
+
+
+def parse_limit(text: str) -> int | None:
+    """``all`` or a number of at least 1, for argparse."""
+    if text == "all":
+        return None
+    value = int(text) if text.isdigit() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither 'all' nor a number of at least 1")
+    return value

@@ -1,0 +1,90 @@
+"""Who answers is checked before anything is measured."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from hilbench.board.life import check_identity, clock_info
+from hilbench.errors import BoardError, ImageError
+from hilbench.protocol.messages import HelloReply
+from hilbench.records import BoardConfig, Image
+
+BOARD = BoardConfig(id="m4", firmware="mps2-an386", chip="cortex-m4", source="boards.toml")
+IMAGE = Image("mps2-an386", Path("x/hilbench.elf"), "12" * 20, "", "", "", ())
+
+
+def hello(**changes):
+    values = {
+        "protocol_version": 1,
+        "clock_source": 2,
+        "port_untested": 0,
+        "counter_bits": 32,
+        "counter_hz": 25_000_000,
+        "counter_overhead_ticks": 3,
+        "packet_bytes": 1024,
+        "window_bytes": 8192,
+        "pool_bytes": 65536,
+        "pool_address": 0x20000000,
+        "ticks_capacity": 10,
+        "profile_capacity": 10,
+        "stack_bytes": 4096,
+        "model_loaded": 0,
+        "model_sha256": bytes(32),
+        "build_id": bytes.fromhex("12" * 20),
+        "port": "mps2-an386",
+        "chip": "cortex-m4",
+        "unique_id": "",
+        "runtime": "plan 1",
+        "kernels": "portable",
+    }
+    return HelloReply(**{**values, **changes})
+
+
+def test_the_right_board_passes():
+    check_identity(BOARD, IMAGE, hello())
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "sentence"),
+    [
+        (
+            {"port": "mps2-an385"},
+            BoardError,
+            "board m4: the firmware says it is 'mps2-an385', boards.toml says firmware = "
+            "'mps2-an386'; correct the table or flash the right image",
+        ),
+        (
+            {"chip": "cortex-m3"},
+            BoardError,
+            "board m4: the firmware says its chip is 'cortex-m3', boards.toml says chip = "
+            "'cortex-m4'; is this the right board?",
+        ),
+        (
+            {"build_id": bytes.fromhex("34" * 20)},
+            ImageError,
+            "board m4: answers with image 343434343434, but 121212121212 (hilbench.elf of "
+            "mps2-an386) was to be measured; flash it again",
+        ),
+    ],
+)
+def test_somebody_else_is_refused(changes, error, sentence):
+    with pytest.raises(error, match=re.escape(sentence)):
+        check_identity(BOARD, IMAGE, hello(**changes))
+
+
+def test_a_missing_clock_is_not_a_number():
+    sentence = (
+        "port mps2-an386: counter rate is 0 Hz, so ticks cannot become a time; "
+        "set counter_hz in the port"
+    )
+    with pytest.raises(BoardError, match=re.escape(sentence)):
+        clock_info(hello(counter_hz=0), None)
+
+
+def test_a_real_board_counts_time():
+    clock = clock_info(hello(), None)
+    assert (clock.time_base, clock.unit, clock.per_tick) == ("time", "us", pytest.approx(0.04))
+    assert clock.source == "declared"

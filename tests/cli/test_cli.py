@@ -1,0 +1,85 @@
+"""The command line as a person meets it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from hilbench import plugins
+from hilbench.cli import main
+from hilbench.config import load_boards
+from hilbench.errors import ConfigError
+
+
+@pytest.mark.parametrize("command", plugins.names("commands"))
+def test_every_help_has_examples_and_exit_codes(command, capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        main([command, "--help"])
+    assert exit_info.value.code == 0
+    text = capsys.readouterr().out
+    assert "examples:" in text
+    assert f"hilbench {command}" in text
+    assert "exit codes: 0 pass" in text
+
+
+def test_init_writes_files_that_load_and_never_overwrites(tmp_path, capsys):
+    assert main(["init", str(tmp_path / "bench")]) == 0
+    assert "native" in load_boards(tmp_path / "bench" / "boards.toml")
+    capsys.readouterr()
+    assert main(["init", str(tmp_path / "bench")]) == 2
+    assert capsys.readouterr().err == (
+        f"hilbench: {tmp_path}/bench/boards.toml exists; move it away or name another folder\n"
+    )
+
+
+def test_boards_lists_every_board(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["boards"]) == 0
+    text = capsys.readouterr().out
+    for board in ("native", "m3", "m4", "m7", "m33", "m55"):
+        assert re.search(rf"^\S?\s*{board}\s", text, re.MULTILINE), text
+
+
+def test_show_without_a_run(capsys, tmp_path):
+    assert main(["show", "--results", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == (
+        f"hilbench: no run in {tmp_path}; make one with: hilbench demo\n"
+    )
+    assert main(["show", "nothing", "--results", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == (
+        f"hilbench: no run 'nothing' here or in {tmp_path}; hilbench show lists the newest\n"
+    )
+
+
+@pytest.mark.parametrize("limit", ["0", "-3", "some", "1.5"])
+def test_a_wrong_number_of_vectors_is_a_usage_error(limit, capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        main(["demo", "--vectors", limit])
+    assert exit_info.value.code == 2
+    assert f"'{limit}' is neither 'all' nor a number of at least 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("flag", "least"), [("sessions", 1), ("warm-up", 0), ("iterations", 1)])
+def test_repetition_below_its_least_is_a_usage_error(flag, least, capsys, tmp_path):
+    argv = ["run", "m.tflite", "--vectors", "v.npz", "--board", "native", f"--{flag}={least - 1}"]
+    assert main(argv) == 2
+    assert capsys.readouterr().err == f"hilbench: --{flag} {least - 1} is below {least}\n"
+
+
+def test_a_model_without_a_board_lists_them(capsys):
+    assert main(["run", "m.tflite", "--vectors", "v.npz"]) == 2
+    assert re.match(
+        r"hilbench: say where: --board ID; the boards file has: native, m3, ",
+        capsys.readouterr().err,
+    )
+
+
+def test_unknown_driver_names_the_nearest():
+    with pytest.raises(
+        ConfigError,
+        match=re.escape("no driver 'qemo' among emulators; known: native, qemu "
+                        "(did you mean 'qemu'?)"),
+    ):
+        plugins.load("emulators", "qemo")

@@ -1,0 +1,269 @@
+"""Bad input and failing boards: one line, the next step, the right exit code, nothing lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import psutil
+import pytest
+
+import hilbench
+from hilbench.bench import run_suite
+from hilbench.bench import runner as runner_module
+from hilbench.errors import BoardBusyError, BoardError, ImageError, ModelTooLargeError
+from tests.end_to_end.conftest import ZOO, need_image
+
+pytestmark = pytest.mark.firmware
+
+
+@pytest.fixture
+def vectors(tmp_path):
+    path = tmp_path / "v.npz"
+    data = np.load(ZOO / "vectors.npz")
+    np.savez(path, x=data["x"][:10], y=data["y"][:10])
+    return path
+
+
+def _one_line(process, code):
+    """stderr is one line that starts with the program's name; returns it."""
+    lines = process.stderr.strip().splitlines()
+    assert process.returncode == code, process.stderr + process.stdout
+    assert len(lines) == 1, process.stderr
+    assert lines[0].startswith("hilbench: ")
+    return lines[0]
+
+
+def test_missing_model(cli, vectors, tmp_path):
+    line = _one_line(cli("run", "no.tflite", "--vectors", vectors, "--board", "native"), 2)
+    assert "no.tflite" in line
+
+
+def test_corrupt_model(cli, vectors, tmp_path):
+    broken = tmp_path / "broken.tflite"
+    broken.write_bytes((ZOO / "mlp_int8.tflite").read_bytes()[:700])
+    line = _one_line(cli("run", broken, "--vectors", vectors, "--board", "native"), 2)
+    assert "broken.tflite" in line
+
+
+def test_wrong_vector_shape(cli, tmp_path):
+    path = tmp_path / "v.npz"
+    np.savez(path, x=np.zeros((3, 7, 7, 1), np.float32), y=np.zeros(3))
+    line = _one_line(
+        cli("run", ZOO / "mlp_int8.tflite", "--vectors", path, "--board", "native"), 2
+    )
+    assert "[3, 7, 7, 1]" in line or "(3, 7, 7, 1)" in line
+
+
+def test_unknown_board(cli, vectors):
+    line = _one_line(
+        cli("run", ZOO / "mlp_int8.tflite", "--vectors", vectors, "--board", "m44"), 2
+    )
+    assert "no board 'm44' in the boards file; it has: native, m3" in line
+
+
+def test_unknown_key_in_boards_file(cli, vectors, tmp_path):
+    (tmp_path / "boards.toml").write_text('schema = 1\n[board.a]\nfirmware = "posix"\nemulater = "native"\n')
+    line = _one_line(cli("run", ZOO / "mlp_int8.tflite", "--vectors", vectors, "--board", "a"), 2)
+    assert "[board.a]" in line
+    assert "'emulater'" in line
+    assert "did you mean 'emulator'?" in line
+
+
+def test_no_vectors_for_a_model(cli):
+    line = _one_line(cli("run", ZOO / "mlp_int8.tflite", "--board", "native"), 2)
+    assert line.endswith("needs test vectors: --vectors FILE.npz with x and y")
+
+
+def test_missing_emulator_names_the_install_line(cli, vectors, tmp_path, monkeypatch):
+    need_image("mps2-an386")
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    monkeypatch.setenv("PATH", str(tools))
+    process = cli("run", ZOO / "mlp_int8.tflite", "--vectors", vectors, "--board", "m4")
+    assert process.returncode == 3
+    assert "apt-get install qemu-system-arm" in process.stdout
+
+
+def test_model_too_large_says_needed_and_available(boards, zoo, tmp_path):
+    need_image("posix")
+    small = replace(boards["native"], emulator_args=(("pool_bytes", "65536"),))
+    suite = replace(zoo, sessions=1, iterations=1)
+    outcome = run_suite(suite, [small], results=tmp_path, limit=4)
+    assert [type(e) for e in outcome.errors] == [ModelTooLargeError]
+    assert "variant fp32 needs" in str(outcome.errors[0])
+    assert "the board has 65,536; take a smaller variant or a larger board" in str(
+        outcome.errors[0]
+    )
+    assert outcome.exit_code == 2
+    frame = hilbench.load(outcome.folder).set_index("variant")
+    assert frame["accuracy"].notna().sum() == len(zoo.variants) - 1  # the others were measured
+
+
+def test_a_silent_board_costs_only_its_own_cells(boards, zoo, tmp_path):
+    need_image("posix")
+    master, slave = pty.openpty()
+    silent = replace(
+        boards["native"],
+        id="silent",
+        emulator=None,
+        flasher=None,
+        serial=os.ttyname(slave),
+        timeouts=replace(boards["native"].timeouts, hello_s=0.5),
+    )
+    try:
+        outcome = run_suite(
+            replace(zoo, sessions=1, iterations=1),
+            [silent, boards["native"]],
+            results=tmp_path,
+            limit=4,
+        )
+    finally:
+        os.close(master)
+        os.close(slave)
+    assert [type(e) for e in outcome.errors] == [BoardError]
+    assert "board silent: sent no HELLO within 0.5 s" in str(outcome.errors[0])
+    assert outcome.exit_code == 3
+    frame = hilbench.load(outcome.folder)
+    assert frame.loc[frame["board"] == "native", "accuracy"].notna().all()
+    assert frame.loc[frame["board"] == "silent", "accuracy"].isna().all()
+    assert frame.loc[frame["board"] == "silent", "error"].str.contains("HELLO").all()
+
+
+def test_another_image_is_refused(boards, zoo, tmp_path, monkeypatch):
+    need_image("posix")
+    real = runner_module.find_image
+    monkeypatch.setattr(
+        runner_module, "find_image", lambda port: replace(real(port), build_id="ab" * 20)
+    )
+    outcome = run_suite(zoo, [boards["native"]], results=tmp_path, limit=4)
+    assert [type(e) for e in outcome.errors] == [ImageError]
+    assert "abababababab (hilbench.elf of posix) was to be measured; flash it again" in str(
+        outcome.errors[0]
+    )
+    assert outcome.exit_code == 3
+
+
+def _firmware_children():
+    """Processes below this one that are firmware or emulators."""
+    return [
+        p
+        for p in psutil.Process().children(recursive=True)
+        if any(n in " ".join(p.cmdline()) for n in ("/proc/self/fd", "qemu-system"))
+    ]
+
+
+def test_a_board_that_dies_in_mid_run(boards, zoo, tmp_path):
+    need_image("posix")
+    victim = boards["native"]
+    other = replace(boards["native"], id="other")
+    from hilbench.bench.progress import Progress  # noqa: PLC0415
+
+    class KillOnThirdVector(Progress):
+        killed = False
+
+        def advance(self, board, vectors):
+            super().advance(board, vectors)
+            if board == "native" and vectors and not self.killed:
+                type(self).killed = True
+                for process in _firmware_children():
+                    if "native" in process.environ().get("HILBENCH_BOARD", "native"):
+                        process.kill()
+                        break
+
+    outcome = run_suite(
+        replace(zoo, sessions=1, iterations=1),
+        [victim, other],
+        results=tmp_path,
+        progress=KillOnThirdVector(),
+    )
+    assert outcome.exit_code == 3
+    assert "died" in str(outcome.errors[0]) or "ended" in str(outcome.errors[0])
+    frame = hilbench.load(outcome.folder)
+    whole = [b for b, rows in frame.groupby("board") if rows["accuracy"].notna().all()]
+    assert len(whole) == 1  # the other board finished everything
+    assert not _firmware_children()
+
+
+def test_second_process_is_told_who_holds_the_board(boards, zoo, tmp_path, monkeypatch):
+    need_image("posix")
+    from hilbench.board import life  # noqa: PLC0415
+    from hilbench.board.locks import board_lock  # noqa: PLC0415
+
+    monkeypatch.setattr(life, "LOCK_WAIT_S", 0.3)
+    with board_lock(boards["native"], 1.0, print):
+        outcome = run_suite(zoo, [boards["native"]], results=tmp_path, limit=4)
+    assert [type(e) for e in outcome.errors] == [BoardBusyError]
+    assert f"board native: held by process {os.getpid()} (" in str(outcome.errors[0])
+    assert "waited 0.3 s; end that process or try again later" in str(outcome.errors[0])
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_leaves_a_readable_run_and_no_stray_firmware(how, boards_file, tmp_path):
+    need_image("posix")
+    process = subprocess.Popen(
+        [
+            sys.executable, "-m", "hilbench", "run", str(ZOO / "suite.toml"),
+            "--board", "native", "--sessions", "500", "--boards", str(boards_file),
+        ],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    journal = None
+    while time.monotonic() < deadline:
+        journals = list(tmp_path.glob("results/*/journal.jsonl"))
+        if journals and journals[0].read_text().count('"kind": "session"') >= 2:
+            journal = journals[0]
+            break
+        time.sleep(0.02)
+    assert journal is not None, process.communicate(timeout=5)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert children
+    process.send_signal(how)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 130, output
+    assert "interrupted: boards are off; what was measured is in" in output.replace("\n", " ")
+    _, alive = psutil.wait_procs(children, timeout=5)
+    assert not alive
+    records = [json.loads(line) for line in journal.read_text().splitlines()]
+    assert records[0]["kind"] == "provenance"
+    assert records[-1]["kind"] == "end"
+    assert records[-1]["state"] == "interrupted"
+    assert not [r for r in records if r["kind"] == "error"]
+    assert len(hilbench.load(journal.parent)) >= 1
+
+
+def test_kill_leaves_a_readable_run_and_no_stray_firmware(boards_file, tmp_path):
+    need_image("posix")
+    process = subprocess.Popen(
+        [
+            sys.executable, "-m", "hilbench", "run", str(ZOO / "suite.toml"),
+            "--board", "native", "--sessions", "500", "--boards", str(boards_file),
+        ],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        journals = list(tmp_path.glob("results/*/journal.jsonl"))
+        if journals and journals[0].read_text().count('"kind": "session"') >= 2:
+            break
+        time.sleep(0.02)
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.wait(10)
+    _, alive = psutil.wait_procs(children, timeout=5)
+    assert not alive
+    frame = hilbench.load(journals[0].parent)
+    assert frame["latency_median"].notna().any()

@@ -1,0 +1,102 @@
+"""The whole path on emulated boards against independent truth."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import hilbench
+from hilbench.bench import run_suite
+from hilbench.runs import sessions_frame
+from tests.end_to_end.conftest import ZOO, need_image
+
+CORTEX_M = ("m3", "m4", "m7", "m33", "m55")
+
+
+def _only(suite, *names, **changes):
+    chosen = tuple(v for v in suite.variants if v.name in names)
+    chosen = tuple(v if v.parent in names else replace(v, parent=None) for v in chosen)
+    return replace(suite, variants=chosen, **changes)
+
+
+@pytest.mark.firmware
+def test_native_outputs_equal_tflm_for_every_variant_and_every_vector(boards, zoo, tmp_path):
+    need_image("posix")
+    outcome = run_suite(
+        replace(zoo, sessions=1, iterations=3), [boards["native"]], results=tmp_path
+    )
+    assert outcome.errors == ()
+    frame = hilbench.load(outcome.folder).set_index("variant")
+    golden = np.load(ZOO / "golden_tflm.npz")
+    labels = np.load(ZOO / "vectors.npz")["y"]
+    int8 = [v.name for v in zoo.variants if v.name != "fp32"]
+    assert (frame.loc[int8, "agreement_tflm"] == 1.0).all()
+    for name in int8:
+        expected = float((golden[f"outputs.{name}"].argmax(axis=1) == labels).mean())
+        assert frame.loc[name, "accuracy"] == pytest.approx(expected)
+    assert frame.loc["fp32", "accuracy"] == frame.loc["fp32", "reference_accuracy"]
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("board", CORTEX_M)
+def test_cortex_m_outputs_are_right(board, boards, zoo, tmp_path):
+    need_image(boards[board].firmware)
+    suite = _only(zoo, "fp32", "int8", "student_int8", sessions=1, iterations=2)
+    outcome = run_suite(suite, [boards[board]], results=tmp_path, limit=16)
+    assert outcome.errors == ()
+    frame = hilbench.load(outcome.folder).set_index("variant")
+    assert frame.loc["int8", "agreement_tflm"] == 1.0
+    assert frame.loc["student_int8", "agreement_tflm"] == 1.0
+    assert (frame["emulated"]).all()
+    assert (frame["time_base"] == "instructions").all()
+    assert frame["latency_us"].isna().all()  # instructions are never microseconds of a chip
+
+
+@pytest.mark.qemu
+def test_two_runs_in_fresh_emulators_give_identical_ticks(boards, zoo, tmp_path):
+    need_image("mps2-an386")
+    suite = _only(zoo, "int8", "fp32", sessions=2, iterations=5)
+    seen = []
+    for attempt in ("a", "b"):
+        outcome = run_suite(suite, [boards["m4"]], results=tmp_path / attempt, limit=8)
+        assert outcome.errors == ()
+        arrays = {}
+        for path in sorted((outcome.folder / "outputs").rglob("*.npz")):
+            with np.load(path) as archive:
+                arrays[path.name] = {k: archive[k].copy() for k in archive.files}
+        seen.append(arrays)
+    assert seen[0].keys() == seen[1].keys()
+    assert len(seen[0]) == 4
+    for name, arrays in seen[0].items():
+        for key, values in arrays.items():
+            np.testing.assert_array_equal(values, seen[1][name][key], err_msg=f"{name} {key}")
+        assert arrays["ticks"].size == 5
+        assert arrays["ticks"].min() > 0
+
+
+@pytest.mark.firmware
+def test_measure_returns_a_row_and_raises_instead_of_inventing_one(boards, tmp_path):
+    need_image("posix")
+    vectors = np.load(ZOO / "vectors.npz")
+    x, y = vectors["x"][:20], vectors["y"][:20]
+    row = hilbench.measure(ZOO / "mlp_int8.tflite", boards["native"], (x, y), sessions=2)
+    assert row["board"] == "native"
+    assert row["vectors_n"] == 20
+    assert row["latency_us"] > 0
+    assert row["accuracy_low"] <= row["accuracy"] <= row["accuracy_high"]
+    assert row["energy_source"] == "synthetic"
+    with pytest.raises(hilbench.errors.VectorError, match="shape"):
+        hilbench.measure(ZOO / "mlp_int8.tflite", boards["native"], (x[:, :4], y))
+
+
+@pytest.mark.firmware
+def test_sessions_are_the_rows_below_the_cell(boards, zoo, tmp_path):
+    need_image("posix")
+    suite = _only(zoo, "mlp_int8", sessions=3, iterations=4)
+    outcome = run_suite(suite, [boards["native"]], results=tmp_path, limit=5)
+    sessions = sessions_frame(outcome.folder)
+    assert list(sessions["session"]) == [1, 2, 3]
+    cell = hilbench.load(outcome.folder).iloc[0]
+    assert cell["latency_median"] == pytest.approx(sessions["latency_median"].median())

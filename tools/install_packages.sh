@@ -1,0 +1,44 @@
+#!/bin/sh
+# Installs the Debian/Ubuntu packages that are missing: as root, else with sudo, else says the line.
+set -eu
+
+packages="gcc libc6-dev make python3-venv gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm"
+[ "${1:-}" = "--dev" ] && packages="$packages clang clang-format libclang-rt-dev"
+
+have() {
+    case $1 in
+    # Any compiler, make or Python that works will do, wherever it came from.
+    gcc | make | clang | clang-format) command -v "$1" >/dev/null ;;
+    gcc-arm-none-eabi) command -v arm-none-eabi-gcc >/dev/null ;;
+    qemu-system-arm) command -v qemu-system-arm >/dev/null ;;
+    python3-venv) "${PYTHON:-python3.11}" -c "import ensurepip" 2>/dev/null ;;
+    # A library that gcc does not find is answered with its bare name.
+    libnewlib-arm-none-eabi) arm-none-eabi-gcc -print-file-name=libc_nano.a 2>/dev/null | grep -q / ;;
+    libc6-dev) gcc -print-file-name=libc.a 2>/dev/null | grep -q / ;;
+    libclang-rt-dev) ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a >/dev/null 2>&1 ;;
+    esac
+}
+
+missing=""
+for package in $packages; do
+    have "$package" || missing="$missing $package"
+done
+[ -z "$missing" ] && exit 0
+
+line="apt-get install -y --no-install-recommends$missing"
+if ! command -v apt-get >/dev/null; then
+    echo "missing:$missing; this system has no apt-get, install them with its own package manager" >&2
+    exit 3
+fi
+if [ "$(id -u)" = 0 ]; then
+    sudo=""
+elif command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
+    sudo="sudo"
+else
+    echo "missing:$missing; may not install here, run as root: $line" >&2
+    exit 3
+fi
+echo "installing:$missing"
+export DEBIAN_FRONTEND=noninteractive
+$sudo apt-get update -qq
+$sudo $line
