@@ -42,7 +42,7 @@
 #endif
 
 static const struct hb_port_info port_info = {
-    .name = "posix",
+    .name = HB_PORT_NAME,
     .chip = CHIP,
     .counter_hz = 1000000000u,
     .counter_bits = 32, /* wraps after 4.29 s */

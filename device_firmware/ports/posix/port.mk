@@ -2,3 +2,4 @@
 CC := $(or $(HOST_CC),gcc)
 LDFLAGS += -static -no-pie
 PORT_SOURCES := ports/posix/port.c
+MAIN_SOURCE =
