@@ -170,11 +170,7 @@ class BoardClient:
         """
         transfer = self._session()
         boots = transfer.boot_hellos
-        try:
-            self._do(Request(Reset()))
-        except BoardError as error:
-            if isinstance(error, DeviceError) or "no longer knows this session" not in str(error):
-                raise
+        self._do(Request(Reset()))
         # The reset has begun; its own HELLO may be lost, then hello() asks.
         deadline_s = self._clock() + self._timeouts.hello_s / 2
         while transfer.boot_hellos == boots and self._clock() < deadline_s:

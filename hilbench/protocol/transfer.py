@@ -516,6 +516,9 @@ class Transfer:
         self._close(item)
         if item is self._run:
             self._run = None
+        if isinstance(item.message, Reset) and error.code == ErrorCode.WRONG_SESSION:
+            job.done = True  # an earlier RESET got through
+            return
         if not isinstance(job, RunJob) or error.code != ErrorCode.INPUT_MISMATCH:
             raise refusal(self.board_id, error)
         self._quiet_since_s = now

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import select
 import time
+from typing import cast
 
 import serial
 
@@ -42,7 +43,7 @@ def open_link(address: str, baud: int) -> DescriptorLink | PolledLink:
     try:
         descriptor = port.fileno()
     except (AttributeError, OSError):  # io.UnsupportedOperation is an OSError
-        return PolledLink(port, address)
+        return PolledLink(cast("serial.Serial", port), address)
     os.set_blocking(descriptor, False)
     return DescriptorLink(port, address, descriptor)
 
@@ -107,13 +108,15 @@ class DescriptorLink:
             LinkError: closed or unplugged.
         """
         self._check_open()
-        if not self._pending and not select.select([self._fd], [], [], max(0.0, timeout_s))[0]:
-            return b""
-        data = bytes(self._pending) + self._take()
+        wait_s = 0.0 if self._pending else max(0.0, timeout_s)
+        if select.select([self._fd], [], [], wait_s)[0]:
+            self._pending += self._take()
+        data = bytes(self._pending)
         self._pending.clear()
         return data
 
     def _take(self) -> bytes:
+        """Read what select() announced; nothing (VMIN is 0) then means the other side is gone."""
         try:
             data = os.read(self._fd, _CHUNK_BYTES)
         except BlockingIOError:
@@ -144,7 +147,7 @@ class DescriptorLink:
 class PolledLink:
     """A link over a pyserial port that has no file descriptor, e.g. ``rfc2217://``."""
 
-    def __init__(self, port: serial.SerialBase, address: str) -> None:
+    def __init__(self, port: serial.Serial, address: str) -> None:
         self._port, self._address = port, address
         self._open = True
 
