@@ -1,0 +1,148 @@
+"""Operators with weights: CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilbench.models.planner.geometry import window
+from hilbench.models.planner.graph import contradiction
+from hilbench.models.planner.lower import Context, Lowered, scale_of
+from hilbench.models.planner.support import unsupported
+
+if TYPE_CHECKING:
+    from hilbench.models.planner.layout import Number
+
+
+def conv_2d(context: Context) -> Lowered:
+    """CONV_2D, weights [out_c, kernel_h, kernel_w, in_c]."""
+    weights = _weights(context, rank=4)
+    out_c, kernel_h, kernel_w, in_c = weights.shape
+    geometry = window(context, kernel_h, kernel_w)
+    if geometry["in_c"] != in_c:
+        raise unsupported(
+            context.graph.model, context.node.operator, "no kernel for grouped convolution"
+        )
+    _require_channels(context, out_c)
+    macs = int(geometry["out_h"] * geometry["out_w"]) * weights.size
+    return _convolution(context, "conv", geometry, weights, macs)
+
+
+def depthwise_conv_2d(context: Context) -> Lowered:
+    """DEPTHWISE_CONV_2D, weights [1, kernel_h, kernel_w, out_c], packed channel by channel."""
+    weights = _weights(context, rank=4)
+    one, kernel_h, kernel_w, out_c = weights.shape
+    geometry = window(context, kernel_h, kernel_w)
+    if one != 1 or out_c % int(geometry["in_c"]) != 0:
+        raise contradiction(context.graph.model, context.node.operator, "weights do not fit")
+    _require_channels(context, out_c)
+    macs = int(geometry["out_h"] * geometry["out_w"]) * weights.size
+    packed = np.ascontiguousarray(weights[0].transpose(2, 0, 1))
+    return _convolution(context, "depthwise", geometry, packed, macs)
+
+
+def fully_connected(context: Context) -> Lowered:
+    """FULLY_CONNECTED, weights [units, depth]."""
+    if context.option("WeightsFormat") != "DEFAULT":
+        raise unsupported(
+            context.graph.model, context.node.operator, "no kernel for shuffled weights"
+        )
+    weights = _weights(context, rank=2)
+    units, depth = weights.shape
+    rows, rest = divmod(context.input.elements, depth)
+    if rest or context.output.elements != rows * units:
+        raise contradiction(context.graph.model, context.node.operator, "weights do not fit")
+    values: dict[str, Number] = {"rows": rows, "depth": depth, "units": units, **context.clamp()}
+    if context.is_float:
+        return Lowered("fc_f32", values | _float_constants(context, weights), rows * weights.size)
+    scales = _filter_scales(context, units)
+    if scales.size == 1:
+        # The reference multiplies these two in float32 when there is one scale.
+        product = context.input.scales[0] * scales[0]
+        reals = [float(product) / scale_of(context.output)]
+    else:
+        reals = _real_multipliers(context, scales)
+    values["scales"] = len(reals)
+    constants = _int8_constants(context, weights, weights, reals)
+    return Lowered("fc_s8", values | constants, rows * weights.size)
+
+
+def _convolution(
+    context: Context,
+    name: str,
+    geometry: dict[str, Number],
+    weights: NDArray[Any],
+    macs: int,
+) -> Lowered:
+    """``weights`` has the output channel first."""
+    values = {**geometry, **context.clamp()}
+    if context.is_float:
+        return Lowered(f"{name}_f32", values | _float_constants(context, weights), macs)
+    out_c = weights.shape[0]
+    scales = np.broadcast_to(_filter_scales(context, out_c), (out_c,))
+    reals = _real_multipliers(context, scales)
+    constants = _int8_constants(context, weights, weights.reshape(out_c, -1), reals)
+    return Lowered(f"{name}_s8", values | constants, macs)
+
+
+def _weights(context: Context, rank: int) -> NDArray[Any]:
+    data = context.graph.tensor(context.node.inputs[1]).data
+    if data is None or data.ndim != rank:
+        raise contradiction(context.graph.model, context.node.operator, f"weights need rank {rank}")
+    return data
+
+
+def _require_channels(context: Context, out_c: int) -> None:
+    if context.output.shape[-1] != out_c:
+        raise contradiction(context.graph.model, context.node.operator, "output channels differ")
+
+
+def _bias(context: Context, channels: int) -> NDArray[Any]:
+    bias = context.optional_input(2)
+    if bias is None or bias.data is None:
+        return np.zeros(channels, np.float32 if context.is_float else np.int32)
+    if bias.elements != channels:
+        raise contradiction(context.graph.model, context.node.operator, "bias does not fit")
+    return bias.data.reshape(channels)
+
+
+def _filter_scales(context: Context, channels: int) -> NDArray[np.float32]:
+    scales = context.graph.tensor(context.node.inputs[1]).scales
+    if scales.size not in {1, channels}:
+        raise contradiction(
+            context.graph.model,
+            context.node.operator,
+            f"{scales.size} weight scales for {channels} channels",
+        )
+    return scales
+
+
+def _real_multipliers(context: Context, scales: NDArray[np.float32]) -> list[float]:
+    source, target = scale_of(context.input), scale_of(context.output)
+    return [source * float(scale) / target for scale in scales]
+
+
+def _int8_constants(
+    context: Context, weights: NDArray[Any], rows: NDArray[Any], reals: list[float]
+) -> dict[str, Number]:
+    """``rows`` are the weights as [channels, all weights of a channel]."""
+    zero_point = int(context.input.zero_points[0])
+    folded = _bias(context, rows.shape[0]).astype(np.int64)
+    folded -= zero_point * rows.astype(np.int64).sum(axis=1)
+    fixed = [context.multiplier(real) for real in reals]
+    return {
+        "weights": context.constants.add(weights),
+        # int32 accumulators wrap on the device as in the reference
+        "bias": context.constants.add(folded.astype(np.int32)),
+        "multipliers": context.constants.add(np.array([m for m, _ in fixed], np.int32)),
+        "shifts": context.constants.add(np.array([s for _, s in fixed], np.int8)),
+    }
+
+
+def _float_constants(context: Context, weights: NDArray[Any]) -> dict[str, Number]:
+    return {
+        "weights": context.constants.add(weights),
+        "bias": context.constants.add(_bias(context, weights.shape[0])),
+    }

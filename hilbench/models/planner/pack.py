@@ -1,0 +1,123 @@
+"""Puts lowered nodes, arena offsets and constants together into the bytes of a plan."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from hilbench.errors import ModelError
+from hilbench.models.planner import layout
+from hilbench.models.planner.fuse import activation_inputs
+from hilbench.models.planner.graph import Graph
+from hilbench.models.planner.lower import Constants, Lowered, scale_of
+from hilbench.models.planner.memory import Buffer, Strategy, align
+from hilbench.models.tflite_file import TfliteModel, TfliteTensor
+from hilbench.records import Plan, PlannedOperator, TensorInfo
+
+_MAX_BYTES = (1 << 31) - 1
+
+
+@dataclass(frozen=True)
+class Arena:
+    """Offset of every tensor that owns memory, and the bytes of all."""
+
+    offsets: dict[int, int]
+    size: int
+
+
+def plan_arena(graph: Graph, strategy: Strategy) -> Arena:
+    """Place every tensor. Step i is node i; the input exists from step -1, the output to the end."""
+    model, last_step = graph.model, len(graph.nodes)
+    spans: dict[int, tuple[int, int]] = {graph.root(model.inputs[0]): (-1, -1)}
+    for step, node in enumerate(graph.nodes):
+        for index in activation_inputs(node):
+            root = graph.root(index)
+            spans[root] = (spans[root][0], step)
+        spans[graph.root(node.output)] = (step, step)
+    output = graph.root(model.outputs[0])
+    spans[output] = (spans[output][0], last_step)
+    buffers = [Buffer(graph.tensor(i).bytes, *span) for i, span in spans.items()]
+    offsets = strategy(buffers)
+    size = max(o + align(b.size) for o, b in zip(offsets, buffers, strict=True))
+    return Arena(dict(zip(spans, offsets, strict=True)), size)
+
+
+def pack_plan(graph: Graph, lowered: list[Lowered], constants: Constants, arena: Arena) -> Plan:
+    """Return the finished plan.
+
+    Raises:
+        ModelError: plan or arena reach 2 GiB.
+    """
+    model = graph.model
+    table = b"".join(_record(graph, step, lowered[step], arena) for step in range(len(graph.nodes)))
+    operators_offset = layout.packer(layout.HEADER.fields).size
+    constants_offset = align(operators_offset + len(table))
+    section = constants.data
+    length = constants_offset + len(section)
+    if max(length, arena.size) > _MAX_BYTES:
+        raise ModelError(
+            f"{model.path}: plan of {length} bytes and arena of {arena.size} bytes, "
+            f"the limit is {_MAX_BYTES} bytes each; use a smaller model"
+        )
+    source, target = model.tensors[model.inputs[0]], model.tensors[model.outputs[0]]
+    header = layout.pack(
+        layout.HEADER.fields,
+        {
+            "magic": layout.MAGIC,
+            "version": layout.VERSION,
+            "operators": len(lowered),
+            "length": length,
+            "arena_bytes": arena.size,
+            "operators_offset": operators_offset,
+            "constants_offset": constants_offset,
+            "input": arena.offsets[graph.root(source.index)],
+            "input_bytes": source.bytes,
+            "output": arena.offsets[graph.root(target.index)],
+            "output_bytes": target.bytes,
+            "reserved_0": 0,
+            "reserved_1": 0,
+        },
+    )
+    data = (header + table).ljust(constants_offset, b"\0") + section
+    return Plan(
+        data=data,
+        sha256=hashlib.sha256(data).hexdigest(),
+        arena_bytes=arena.size,
+        input=_tensor_info(model, source),
+        output=_tensor_info(model, target),
+        operators=tuple(
+            PlannedOperator(i, node.label, low.record, low.macs, graph.tensor(node.output).shape)
+            for i, (node, low) in enumerate(zip(graph.nodes, lowered, strict=True))
+        ),
+    )
+
+
+def _record(graph: Graph, step: int, lowered: Lowered, arena: Arena) -> bytes:
+    record = layout.RECORDS[lowered.record]
+    node = graph.nodes[step]
+    inputs = [arena.offsets[graph.root(i)] for i in activation_inputs(node)]
+    head: dict[str, layout.Number] = {
+        "kind": record.kind,
+        "bytes": record.bytes,
+        "input": inputs[0],
+        "output": arena.offsets[graph.root(node.output)],
+    }
+    if len(inputs) > 1:
+        head["input_2"] = inputs[1]
+    return layout.pack(record.flat, head | lowered.values)
+
+
+def _tensor_info(model: TfliteModel, tensor: TfliteTensor) -> TensorInfo:
+    if tensor.dtype not in {"int8", "float32"}:
+        raise ModelError(
+            f"{model.path}: input or output {tensor.name!r} is {tensor.dtype}, the built-in runtime "
+            "has int8 and float32; convert the model with int8 or float32 inputs and outputs"
+        )
+    quantised = tensor.dtype == "int8"
+    return TensorInfo(
+        name=tensor.name,
+        shape=tensor.shape,
+        dtype=tensor.dtype,
+        scale=scale_of(tensor) if quantised else 0.0,
+        zero_point=int(tensor.zero_points[0]) if quantised else 0,
+    )
