@@ -1,0 +1,295 @@
+/* The plan format. Generated from hilbench/models/planner/layout.py by
+ * python -m hilbench.models.planner.generate_c: do not edit. See device_firmware/PLAN.md. */
+/* clang-format off */
+#ifndef HB_PLAN_H
+#define HB_PLAN_H
+
+#include <stdint.h>
+
+#define HB_PLAN_MAGIC     0x504e4248u
+#define HB_PLAN_VERSION   1u
+#define HB_PLAN_ALIGNMENT 16u
+
+enum hb_plan_kind {
+    HB_PLAN_CONV_S8 = 1,
+    HB_PLAN_DEPTHWISE_S8 = 2,
+    HB_PLAN_FC_S8 = 3,
+    HB_PLAN_ADD_S8 = 4,
+    HB_PLAN_AVERAGE_POOL_S8 = 5,
+    HB_PLAN_MAX_POOL_S8 = 6,
+    HB_PLAN_MEAN_S8 = 7,
+    HB_PLAN_SOFTMAX_S8 = 8,
+    HB_PLAN_QUANTIZE_F32_S8 = 9,
+    HB_PLAN_REQUANTIZE_S8 = 10,
+    HB_PLAN_DEQUANTIZE_S8_F32 = 11,
+    HB_PLAN_CONV_F32 = 33,
+    HB_PLAN_DEPTHWISE_F32 = 34,
+    HB_PLAN_FC_F32 = 35,
+    HB_PLAN_ADD_F32 = 36,
+    HB_PLAN_AVERAGE_POOL_F32 = 37,
+    HB_PLAN_MAX_POOL_F32 = 38,
+    HB_PLAN_MEAN_F32 = 39,
+    HB_PLAN_SOFTMAX_F32 = 40,
+    HB_PLAN_CLAMP_F32 = 41,
+};
+
+enum hb_plan_fault {
+    HB_PLAN_FAULT_NONE = 0,
+    HB_PLAN_FAULT_TOO_SHORT = 1, /* the plan ends before its header does */
+    HB_PLAN_FAULT_MAGIC = 2, /* these bytes are not a plan */
+    HB_PLAN_FAULT_VERSION = 3, /* the plan is of another format version than the firmware */
+    HB_PLAN_FAULT_LENGTH = 4, /* the plan's length is not the one that its header states */
+    HB_PLAN_FAULT_SECTION = 5, /* operator table or constants lie outside the plan, or are misaligned */
+    HB_PLAN_FAULT_BOUNDARY = 6, /* input or output lie outside the arena, or are misaligned */
+    HB_PLAN_FAULT_KIND = 7, /* the firmware has no kernel of this kind */
+    HB_PLAN_FAULT_RECORD = 8, /* an operator record has the wrong size */
+    HB_PLAN_FAULT_TENSOR = 9, /* a tensor lies outside the arena, or is misaligned */
+    HB_PLAN_FAULT_CONSTANT = 10, /* a constant lies outside the plan, or is misaligned */
+    HB_PLAN_FAULT_SHAPE = 11, /* shapes of an operator contradict each other */
+    HB_PLAN_FAULT_PARAMETER = 12, /* a requantisation parameter is outside its range */
+    HB_PLAN_FAULT_NOT_LOADED = 13, /* no plan is loaded */
+};
+
+struct hb_plan_header {
+    uint32_t magic;
+    uint16_t version;
+    uint16_t operators; /* how many records */
+    uint32_t length; /* of the whole plan in bytes */
+    uint32_t arena_bytes; /* input, output and scratch included */
+    uint32_t operators_offset; /* first record, from the start of the plan */
+    uint32_t constants_offset; /* constants section, from the start of the plan */
+    uint32_t input; /* arena offset */
+    uint32_t input_bytes;
+    uint32_t output; /* arena offset */
+    uint32_t output_bytes;
+    uint32_t reserved_0; /* 0 */
+    uint32_t reserved_1; /* 0 */
+};
+typedef char hb_plan_header_is_48_bytes[sizeof(struct hb_plan_header) == 48 ? 1 : -1];
+
+struct hb_plan_head {
+    uint16_t kind;
+    uint16_t bytes; /* of this record, head included */
+    uint32_t input; /* arena offset */
+    uint32_t output; /* arena offset */
+};
+typedef char hb_plan_head_is_12_bytes[sizeof(struct hb_plan_head) == 12 ? 1 : -1];
+
+struct hb_plan_window {
+    uint16_t in_h;
+    uint16_t in_w;
+    uint16_t in_c;
+    uint16_t out_h;
+    uint16_t out_w;
+    uint16_t out_c;
+    uint16_t kernel_h;
+    uint16_t kernel_w;
+    uint16_t stride_h;
+    uint16_t stride_w;
+    uint16_t dilation_h;
+    uint16_t dilation_w;
+    uint16_t pad_top;
+    uint16_t pad_left;
+};
+typedef char hb_plan_window_is_28_bytes[sizeof(struct hb_plan_window) == 28 ? 1 : -1];
+
+struct hb_plan_quantised {
+    int16_t input_zero_point;
+    int16_t output_zero_point;
+    int16_t minimum;
+    int16_t maximum;
+};
+typedef char hb_plan_quantised_is_8_bytes[sizeof(struct hb_plan_quantised) == 8 ? 1 : -1];
+
+struct hb_plan_range {
+    float minimum;
+    float maximum;
+};
+typedef char hb_plan_range_is_8_bytes[sizeof(struct hb_plan_range) == 8 ? 1 : -1];
+
+struct hb_plan_conv_s8 {
+    struct hb_plan_head head;
+    struct hb_plan_window window;
+    struct hb_plan_quantised quantised;
+    uint32_t weights; /* constant: int8 */
+    uint32_t bias; /* constant: int32 per channel, input zero point folded in */
+    uint32_t multipliers; /* constant: int32 */
+    uint32_t shifts; /* constant: int8 */
+};
+typedef char hb_plan_conv_s8_is_64_bytes[sizeof(struct hb_plan_conv_s8) == 64 ? 1 : -1];
+
+struct hb_plan_depthwise_s8 {
+    struct hb_plan_head head;
+    struct hb_plan_window window;
+    struct hb_plan_quantised quantised;
+    uint32_t weights; /* constant: int8 */
+    uint32_t bias; /* constant: int32 per channel, input zero point folded in */
+    uint32_t multipliers; /* constant: int32 */
+    uint32_t shifts; /* constant: int8 */
+};
+typedef char hb_plan_depthwise_s8_is_64_bytes[sizeof(struct hb_plan_depthwise_s8) == 64 ? 1 : -1];
+
+struct hb_plan_fc_s8 {
+    struct hb_plan_head head;
+    struct hb_plan_quantised quantised;
+    uint32_t rows;
+    uint32_t depth;
+    uint32_t units;
+    uint32_t scales; /* 1, or one per unit */
+    uint32_t weights; /* constant: int8 */
+    uint32_t bias; /* constant: int32 per channel, input zero point folded in */
+    uint32_t multipliers; /* constant: int32 */
+    uint32_t shifts; /* constant: int8 */
+};
+typedef char hb_plan_fc_s8_is_52_bytes[sizeof(struct hb_plan_fc_s8) == 52 ? 1 : -1];
+
+struct hb_plan_add_s8 {
+    struct hb_plan_head head;
+    struct hb_plan_quantised quantised;
+    int16_t input_2_zero_point;
+    uint16_t reserved; /* 0 */
+    uint32_t input_2; /* arena offset */
+    uint32_t count;
+    int32_t multiplier_1;
+    int32_t shift_1;
+    int32_t multiplier_2;
+    int32_t shift_2;
+    int32_t multiplier;
+    int32_t shift;
+};
+typedef char hb_plan_add_s8_is_56_bytes[sizeof(struct hb_plan_add_s8) == 56 ? 1 : -1];
+
+struct hb_plan_average_pool_s8 {
+    struct hb_plan_head head;
+    struct hb_plan_window window;
+    struct hb_plan_quantised quantised;
+};
+typedef char hb_plan_average_pool_s8_is_48_bytes[sizeof(struct hb_plan_average_pool_s8) == 48 ? 1 : -1];
+
+struct hb_plan_max_pool_s8 {
+    struct hb_plan_head head;
+    struct hb_plan_window window;
+    struct hb_plan_quantised quantised;
+};
+typedef char hb_plan_max_pool_s8_is_48_bytes[sizeof(struct hb_plan_max_pool_s8) == 48 ? 1 : -1];
+
+struct hb_plan_mean_s8 {
+    struct hb_plan_head head;
+    struct hb_plan_quantised quantised;
+    uint32_t rows;
+    uint32_t depth;
+    int32_t multiplier;
+    int32_t shift;
+};
+typedef char hb_plan_mean_s8_is_36_bytes[sizeof(struct hb_plan_mean_s8) == 36 ? 1 : -1];
+
+struct hb_plan_softmax_s8 {
+    struct hb_plan_head head;
+    uint32_t rows;
+    uint32_t depth;
+    int32_t multiplier;
+    int32_t shift;
+    int32_t diff_min;
+};
+typedef char hb_plan_softmax_s8_is_32_bytes[sizeof(struct hb_plan_softmax_s8) == 32 ? 1 : -1];
+
+struct hb_plan_quantize_f32_s8 {
+    struct hb_plan_head head;
+    struct hb_plan_quantised quantised;
+    uint32_t count;
+    float scale;
+};
+typedef char hb_plan_quantize_f32_s8_is_28_bytes[sizeof(struct hb_plan_quantize_f32_s8) == 28 ? 1 : -1];
+
+struct hb_plan_requantize_s8 {
+    struct hb_plan_head head;
+    struct hb_plan_quantised quantised;
+    uint32_t count;
+    int32_t multiplier;
+    int32_t shift;
+};
+typedef char hb_plan_requantize_s8_is_32_bytes[sizeof(struct hb_plan_requantize_s8) == 32 ? 1 : -1];
+
+struct hb_plan_dequantize_s8_f32 {
+    struct hb_plan_head head;
+    struct hb_plan_quantised quantised;
+    uint32_t count;
+    float scale;
+};
+typedef char hb_plan_dequantize_s8_f32_is_28_bytes[sizeof(struct hb_plan_dequantize_s8_f32) == 28 ? 1 : -1];
+
+struct hb_plan_conv_f32 {
+    struct hb_plan_head head;
+    struct hb_plan_window window;
+    struct hb_plan_range range;
+    uint32_t weights; /* constant: float32 */
+    uint32_t bias; /* constant: float32 per channel */
+};
+typedef char hb_plan_conv_f32_is_56_bytes[sizeof(struct hb_plan_conv_f32) == 56 ? 1 : -1];
+
+struct hb_plan_depthwise_f32 {
+    struct hb_plan_head head;
+    struct hb_plan_window window;
+    struct hb_plan_range range;
+    uint32_t weights; /* constant: float32 */
+    uint32_t bias; /* constant: float32 per channel */
+};
+typedef char hb_plan_depthwise_f32_is_56_bytes[sizeof(struct hb_plan_depthwise_f32) == 56 ? 1 : -1];
+
+struct hb_plan_fc_f32 {
+    struct hb_plan_head head;
+    struct hb_plan_range range;
+    uint32_t rows;
+    uint32_t depth;
+    uint32_t units;
+    uint32_t weights; /* constant: float32 */
+    uint32_t bias; /* constant: float32 per channel */
+};
+typedef char hb_plan_fc_f32_is_40_bytes[sizeof(struct hb_plan_fc_f32) == 40 ? 1 : -1];
+
+struct hb_plan_add_f32 {
+    struct hb_plan_head head;
+    struct hb_plan_range range;
+    uint32_t input_2; /* arena offset */
+    uint32_t count;
+};
+typedef char hb_plan_add_f32_is_28_bytes[sizeof(struct hb_plan_add_f32) == 28 ? 1 : -1];
+
+struct hb_plan_average_pool_f32 {
+    struct hb_plan_head head;
+    struct hb_plan_window window;
+    struct hb_plan_range range;
+};
+typedef char hb_plan_average_pool_f32_is_48_bytes[sizeof(struct hb_plan_average_pool_f32) == 48 ? 1 : -1];
+
+struct hb_plan_max_pool_f32 {
+    struct hb_plan_head head;
+    struct hb_plan_window window;
+    struct hb_plan_range range;
+};
+typedef char hb_plan_max_pool_f32_is_48_bytes[sizeof(struct hb_plan_max_pool_f32) == 48 ? 1 : -1];
+
+struct hb_plan_mean_f32 {
+    struct hb_plan_head head;
+    struct hb_plan_range range;
+    uint32_t rows;
+    uint32_t depth;
+};
+typedef char hb_plan_mean_f32_is_28_bytes[sizeof(struct hb_plan_mean_f32) == 28 ? 1 : -1];
+
+struct hb_plan_softmax_f32 {
+    struct hb_plan_head head;
+    uint32_t rows;
+    uint32_t depth;
+    float beta;
+};
+typedef char hb_plan_softmax_f32_is_24_bytes[sizeof(struct hb_plan_softmax_f32) == 24 ? 1 : -1];
+
+struct hb_plan_clamp_f32 {
+    struct hb_plan_head head;
+    struct hb_plan_range range;
+    uint32_t count;
+};
+typedef char hb_plan_clamp_f32_is_24_bytes[sizeof(struct hb_plan_clamp_f32) == 24 ? 1 : -1];
+
+#endif

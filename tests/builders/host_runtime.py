@@ -1,0 +1,115 @@
+"""The plan runtime with its kernels as a shared library on the host, called through ctypes."""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+
+FIRMWARE = Path(__file__).resolve().parents[2] / "device_firmware"
+SOURCES = sorted((FIRMWARE / "runtimes" / "plan").rglob("*.c"))
+WARNINGS = ["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Werror", f"-I{FIRMWARE / 'include'}"]
+ALIGNMENT = 16
+
+
+class _Model(ctypes.Structure):
+    _fields_ = (
+        ("input", ctypes.c_void_p),
+        ("input_bytes", ctypes.c_size_t),
+        ("output", ctypes.c_void_p),
+        ("output_bytes", ctypes.c_size_t),
+        ("arena_bytes", ctypes.c_size_t),
+        ("operators", ctypes.c_uint16),
+    )
+
+
+class _Fault(ctypes.Structure):
+    _fields_ = (("reason", ctypes.c_uint32), ("position", ctypes.c_uint32))
+
+
+class RuntimeFaultError(Exception):
+    def __init__(self, status: int, reason: int, position: int) -> None:
+        super().__init__(status, reason, position)
+        self.status, self.reason, self.position = status, reason, position
+
+
+def compile_c(target: Path, sources: list[Path], flags: list[str]) -> None:
+    compiler = shutil.which("gcc")
+    assert compiler, "a host C compiler is needed: apt-get install gcc"
+    command = [compiler, *WARNINGS, *flags, *map(str, sources), "-o", str(target)]
+    subprocess.run(command, check=True)
+
+
+def build(folder: Path) -> HostRuntime:
+    library = folder / "hb_plan.so"
+    sanitizer = ["-fsanitize=undefined", "-fno-sanitize-recover=undefined"]
+    compile_c(library, SOURCES, ["-O2", "-g", "-shared", "-fPIC", *sanitizer])
+    return HostRuntime(library)
+
+
+def aligned(size: int) -> np.ndarray:
+    raw = np.zeros(size + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + size]
+
+
+class HostRuntime:
+    MARK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint16)
+
+    def __init__(self, library: Path) -> None:
+        self._c = ctypes.CDLL(str(library))
+        self._c.hb_runtime_name.restype = ctypes.c_char_p
+        self._c.hb_runtime_kernels.restype = ctypes.c_char_p
+        self.name = self._c.hb_runtime_name().decode()
+        self.kernels = self._c.hb_runtime_kernels().decode()
+
+    def load(self, data: bytes, arena_bytes: int) -> _Model:
+        self._plan = aligned(len(data))
+        self._plan[:] = np.frombuffer(data, np.uint8)
+        self._arena = aligned(arena_bytes)
+        self._arena[:] = 0xA5  # nothing may count on zeros
+        model, fault = _Model(), _Fault()
+        status = self._c.hb_runtime_load(
+            ctypes.c_void_p(self._plan.ctypes.data),
+            ctypes.c_size_t(len(data)),
+            ctypes.c_void_p(self._arena.ctypes.data),
+            ctypes.c_size_t(arena_bytes),
+            ctypes.byref(model),
+            ctypes.byref(fault),
+        )
+        self._check(status, fault)
+        return model
+
+    def invoke(self) -> None:
+        fault = _Fault()
+        self._check(self._c.hb_runtime_invoke(ctypes.byref(fault)), fault)
+
+    def invoke_marked(self) -> list[int]:
+        marks: list[int] = []
+        fault = _Fault()
+        mark = self.MARK(lambda _context, index: marks.append(index))
+        self._check(self._c.hb_runtime_invoke_marked(mark, None, ctypes.byref(fault)), fault)
+        return marks
+
+    def run(self, plan, x: np.ndarray) -> np.ndarray:
+        """x is [n, *input shape without batch or with]; returns [n, *output shape]."""
+        model = self.load(plan.data, plan.arena_bytes)
+        assert model.input_bytes == plan.input.bytes
+        assert model.output_bytes == plan.output.bytes
+        outputs = []
+        for vector in x:
+            raw = np.ascontiguousarray(vector, plan.input.dtype).tobytes()
+            assert len(raw) == model.input_bytes
+            ctypes.memmove(model.input, raw, len(raw))
+            self.invoke()
+            out = ctypes.string_at(model.output, model.output_bytes)
+            outputs.append(np.frombuffer(out, plan.output.dtype).reshape(plan.output.shape))
+        return np.stack(outputs)
+
+    @staticmethod
+    def _check(status: int, fault: _Fault) -> None:
+        if status != 0:
+            raise RuntimeFaultError(status, fault.reason, fault.position)
