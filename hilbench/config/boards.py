@@ -10,7 +10,7 @@ from hilbench.errors import ConfigError
 from hilbench.records import BoardConfig, Timeouts
 
 SCHEMA = 1
-TOP_KEYS = {"board": Key("table", required=True)}
+TOP_KEYS = {"board": Key("table", required=True, example="a table [board.NAME]")}
 BOARD_KEYS = {
     "firmware": Key("string", required=True),
     "chip": Key("string"),

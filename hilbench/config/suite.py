@@ -12,9 +12,9 @@ from hilbench.records import SuiteConfig, VariantConfig, VectorsConfig
 
 SCHEMA = 1
 TOP_KEYS = {
-    "suite": Key("table", required=True),
-    "vectors": Key("table", required=True),
-    "variant": Key("table", required=True),
+    "suite": Key("table", required=True, example="a table [suite]"),
+    "vectors": Key("table", required=True, example="a table [vectors.NAME]"),
+    "variant": Key("table", required=True, example="a table [variant.NAME]"),
 }
 SUITE_KEYS = {
     "name": Key("string", required=True),

@@ -29,6 +29,7 @@ class Key:
     plugin: str = ""  # the value names a driver of this kind
     at_least: float | None = None
     above: float | None = None
+    example: str = ""  # what a sentence about its absence tells to add
 
 
 Keys = Mapping[str, Key]
@@ -136,15 +137,8 @@ def _describe(value: Any) -> str:
     return repr(value)
 
 
+_EXAMPLE = {"string": '"…"', "integer": "1", "number": "1.0", "list of strings": '["…"]'}
+
+
 def _example(name: str, key: Key) -> str:
-    if key.allowed:
-        return f"{name} = {' or '.join(repr(a) for a in key.allowed)}"
-    example = {
-        "string": '"…"',
-        "integer": "1",
-        "number": "1.0",
-        "list of strings": '["…"]',
-        "table": "",
-        "table of strings": '{ key = "…" }',
-    }[key.type]
-    return f"{name} = {example}" if example else f"a table [{name}.NAME]"
+    return key.example or f"{name} = {_EXAMPLE[key.type]}"

@@ -32,7 +32,7 @@ tags = ["emulated", "cortex-m"]
 # serial = "/dev/serial/by-id/usb-…"   # or rfc2217://host:port, socket://host:port
 # baud = 115200
 # meter = "none"
-# memory_bytes = 655360   # refuse a model that needs more, before anything is flashed
+# memory_bytes = 655360   # RAM of the chip
 # supply_v = 3.3
 # tags = ["desk"]
 # notes = "unit 2, blue wire"
@@ -53,7 +53,7 @@ name = "mine"
 description = "one line for the report"
 sessions = 3        # reset to reset; the unit of replication
 warm_up = 1         # untimed inferences before the timed ones
-iterations = 10     # timed inferences of each vector
+iterations = 10     # timed inferences in each session
 
 [vectors.test]
 file = "vectors.npz"       # .npz with x [n, …] and y [n] | .npy with labels | folder of .bin + y_labels.csv

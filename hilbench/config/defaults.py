@@ -1,0 +1,24 @@
+"""Files that are used when nobody names one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import hilbench
+from hilbench.errors import UsageError
+
+_PACKAGE = Path(hilbench.__file__).parent
+ZOO_SUITE = _PACKAGE / "zoo" / "digits" / "suite.toml"
+
+
+def default_boards_path() -> Path:
+    """Return ./boards.toml, else the emulated boards that hilbench carries.
+
+    Raises:
+        UsageError: neither exists.
+    """
+    carried = (_PACKAGE / "boards.toml", _PACKAGE.parent / "boards.toml")  # wheel, checkout
+    for path in (Path("boards.toml"), *carried):
+        if path.exists():
+            return path
+    raise UsageError("no boards.toml here; make one with: hilbench init")
