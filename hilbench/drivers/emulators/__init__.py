@@ -1,0 +1,1 @@
+"""Emulated boards: each module exports ``start(board, timeout_s) -> EmulatedBoard``."""

@@ -1,0 +1,186 @@
+"""Cortex-M boards in QEMU: deterministic in instructions, flashed through the gdbstub.
+
+QEMU runs with ``-icount``: virtual time is a count of instructions, 2**shift ns each, so that the
+board's timers give the same ticks in every run. Everything that talks to QEMU is an inherited
+socket: no port to race for, no file that a killed host leaves behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+
+from hilbench.drivers.emulators._bridge import PtyBridge
+from hilbench.drivers.emulators._deadline import Deadline
+from hilbench.drivers.emulators._process import EmulatorProcess, find_tool
+from hilbench.drivers.emulators._qmp import QmpClient
+from hilbench.drivers.emulators._rsp import RspClient
+from hilbench.drivers.emulators._segments import image_bytes, segments
+from hilbench.errors import BoardError, ConfigError, FlashError, LinkError
+from hilbench.records import BoardConfig, Image, TimeBase
+
+PROGRAM = "qemu-system-arm"
+PACKAGE = "qemu-system-arm"
+# 64 ns an instruction: longer than a tick of every timer (31 to 50 ns), so one instruction is seen.
+ICOUNT_SHIFT = 6
+_PROBE_TIMEOUT_S = 30.0  # a megabyte takes 0.1 s on an idle host
+_DEATH_GRACE_S = 1.0  # between a closed socket and an exit status
+
+
+class QemuBoard:
+    """A QEMU machine with a PTY in front of its UART. One thread at a time, but for stop()."""
+
+    time_base: TimeBase = "instructions"
+    has_probe = True
+
+    def __init__(self, config: BoardConfig, timeout_s: float) -> None:
+        program = find_tool(PROGRAM, PACKAGE, "emulated ARM boards")
+        self._config = config
+        self._flashed = False
+        ours, theirs = zip(*(socket.socketpair() for _ in range(3)), strict=True)
+        qmp, gdb, uart = ours
+        with contextlib.ExitStack() as on_failure:
+            for sock in ours:
+                on_failure.callback(sock.close)
+            try:
+                self._process = EmulatorProcess(
+                    config.id,
+                    [program, *_arguments(_machine(config), *(s.fileno() for s in theirs))],
+                    [s.fileno() for s in theirs],
+                )
+            finally:
+                for sock in theirs:
+                    sock.close()
+            on_failure.callback(self._process.stop)
+            self._sockets = (qmp, gdb)
+            self._qmp, self._rsp = QmpClient(qmp), RspClient(gdb)
+            deadline = Deadline(timeout_s)
+            with self._or_died():
+                version = self._qmp.connect(deadline)
+                self._rsp.connect(deadline)
+            self._bridge = PtyBridge(uart)
+            on_failure.pop_all()
+        self.emulator = f"qemu {version} icount shift={ICOUNT_SHIFT}"
+        self.link_address = self._bridge.path
+
+    def units_per_tick(self, counter_hz: int) -> float:
+        """Return instructions per tick of a counter in virtual time."""
+        return 1e9 / counter_hz / (1 << ICOUNT_SHIFT)
+
+    def flash(self, image: Image) -> None:
+        """Write the ELF's segments, read them back, reset and let the board run.
+
+        Raises:
+            FlashError: not written, or read back differently; names the address.
+            BoardError: the emulator has died.
+        """
+        board_id = self._config.id
+        data = image_bytes(board_id, self._config.firmware, image)
+        deadline = Deadline(self._config.timeouts.flash_s)
+        try:
+            with self._or_died():
+                self._rsp.halt(deadline)
+                for address, content in segments(board_id, image, data):
+                    self._rsp.write(address, content, deadline)
+                    _compare(board_id, address, content, self._rsp, deadline)
+                self._qmp.reset(deadline)
+                self._rsp.resume(deadline)
+        except LinkError as error:
+            raise FlashError(
+                f"board {board_id}: {image.path.name} is not flashed: {error}"
+            ) from error
+        self._flashed = True
+
+    def write_memory(self, address: int, data: bytes) -> None:
+        """Write bytes; the core stands still meanwhile, and so does its time.
+
+        Raises:
+            LinkError: refused, which names the address.
+            BoardError: the emulator has died.
+        """
+        deadline = Deadline(_PROBE_TIMEOUT_S)
+        was_running = self._rsp.running
+        with self._or_died():
+            self._rsp.halt(deadline)
+            try:
+                self._rsp.write(address, data, deadline)
+            finally:
+                if was_running:
+                    self._rsp.resume(deadline)
+
+    def reset(self) -> None:
+        """Reset the machine; RAM keeps its contents, as on a real reset pin.
+
+        Raises:
+            BoardError: nothing was flashed yet, or the emulator has died.
+        """
+        if not self._flashed:
+            raise BoardError(f"board {self._config.id}: reset before flash; flash an image first")
+        with self._or_died():
+            self._qmp.reset(Deadline(self._config.timeouts.start_s))
+
+    def check_alive(self) -> None:
+        """Raise BoardError with exit status and last words when QEMU has died."""
+        self._process.check_alive()
+
+    def stop(self) -> None:
+        """Kill QEMU and close the PTY; may be called twice."""
+        self._process.stop()
+        self._bridge.stop()
+        for sock in self._sockets:
+            sock.close()
+
+    @contextlib.contextmanager
+    def _or_died(self) -> Iterator[None]:
+        """Say that QEMU died rather than that its socket closed."""
+        try:
+            yield
+        except LinkError:
+            self._process.check_alive(_DEATH_GRACE_S)
+            raise
+
+
+def start(board: BoardConfig, timeout_s: float) -> QemuBoard:
+    """Start QEMU with an empty board.
+
+    Raises:
+        ToolMissingError: QEMU is not installed.
+        ConfigError: an emulator argument that does not exist.
+        BoardError: QEMU ended at once, e.g. an unknown machine.
+        LinkError: QEMU was not ready within ``timeout_s``.
+    """
+    return QemuBoard(board, timeout_s)
+
+
+def _machine(config: BoardConfig) -> str:
+    arguments = dict(config.emulator_args)
+    machine = arguments.pop("machine", config.firmware)  # ports are named after QEMU's machines
+    if arguments:
+        raise ConfigError(
+            f"board {config.id}: the qemu emulator has no argument {next(iter(arguments))!r}; "
+            "known: machine"
+        )
+    return machine
+
+
+def _arguments(machine: str, qmp_fd: int, gdb_fd: int, uart_fd: int) -> list[str]:
+    return [
+        *("-M", machine, "-icount", f"shift={ICOUNT_SHIFT}", "-S"),
+        *("-nodefaults", "-display", "none", "-monitor", "none"),
+        *("-chardev", f"socket,id=qmp,fd={qmp_fd}", "-mon", "chardev=qmp,mode=control"),
+        *("-chardev", f"socket,id=gdb,fd={gdb_fd}", "-gdb", "chardev:gdb"),
+        *("-chardev", f"socket,id=uart,fd={uart_fd}", "-serial", "chardev:uart"),
+    ]
+
+
+def _compare(
+    board_id: str, address: int, written: bytes, probe: RspClient, deadline: Deadline
+) -> None:
+    read = probe.read(address, len(written), deadline)
+    if read != written:
+        at = next(i for i, (a, b) in enumerate(zip(written, read, strict=True)) if a != b)
+        raise FlashError(
+            f"board {board_id}: flash reads back 0x{read[at]:02x} at 0x{address + at:08x}, "
+            f"0x{written[at]:02x} was written; is the image linked for this board's memory?"
+        )
