@@ -114,7 +114,7 @@ class Journal:
         """
         name = f"outputs/{record.board}/{record.variant}-{record.session}.npz"
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+        np.savez_compressed(buffer, **arrays)
         data = buffer.getvalue()
         if (self.folder / name).exists():
             raise StoreError(f"{self.folder / name}: exists; a session is measured once")

@@ -31,7 +31,8 @@ def check_sums(folder: Path, name: str = JOURNAL) -> None:
     sums = folder / SUMS
     if not sums.exists():
         return
-    kept = dict(reversed(line.split("  ", 1)) for line in sums.read_text().splitlines())
+    lines = (line.partition("  ") for line in sums.read_text(encoding="utf-8").splitlines())
+    kept = {file: digest for digest, _, file in lines}
     if name in kept and (folder / name).exists() and kept[name] != _sha256(folder / name):
         raise StoreError(
             f"{folder / name}: was changed after the run was sealed; restore it, or remove "

@@ -7,7 +7,6 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import run_examples as ex
 import pandas as pd
 import pytest
 
@@ -18,6 +17,7 @@ from hilbench.runs import load, operators_frame, seal, sessions_frame
 from hilbench.runs.columns import COLUMNS, OPERATOR_COLUMNS, SESSION_COLUMNS, markdown
 from hilbench.runs.frame import _frame
 from hilbench.runs.journal import Journal
+from tests.runs import run_examples as ex
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -12,13 +12,13 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
-import run_examples as ex
 import numpy as np
 import pytest
 
 from hilbench.errors import EXIT_COULD_NOT_MEASURE, StoreError
 from hilbench.runs.journal import Journal, read_journal, write_atomically
 from hilbench.runs.schema import EndRecord, from_dict, to_dict
+from tests.runs import run_examples as ex
 
 RECORDS = (ex.BOARD, ex.VARIANT, ex.SESSION, ex.CELL_ERROR, EndRecord("complete", "2026"))
 
@@ -230,8 +230,7 @@ WRITER = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-sys.path.insert(0, {here!r})
-import run_examples as ex
+from tests.runs import run_examples as ex
 import numpy as np
 from hilbench.runs.journal import Journal
 journal = Journal.create(Path(sys.argv[1]), ex.PROVENANCE)
@@ -243,9 +242,8 @@ for number in range(1, 100_000):
 
 def test_kill_9_loses_nothing_that_was_reported(tmp_path):
     """Whatever append returned for is there afterwards, its arrays with it."""
-    here = str(Path(__file__).parent)
     process = subprocess.Popen(
-        [sys.executable, "-c", WRITER.format(here=here), str(tmp_path)],
+        [sys.executable, "-c", WRITER, str(tmp_path)],
         stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2],
     )  # fmt: skip
     reported = 0
