@@ -1,0 +1,28 @@
+/* A port in memory: bytes in and out of arrays, a counter that moves only when it is told to. */
+#ifndef FAKE_PORT_H
+#define FAKE_PORT_H
+
+#include "hb_port.h"
+
+#define FAKE_POOL_BYTES  4096
+#define FAKE_STACK_BYTES 512
+
+struct fake_port {
+    uint8_t rx[1 << 16], tx[1 << 18], stack[FAKE_STACK_BYTES];
+    uint8_t *pool; /* its own allocation, so that a sanitizer sees every byte beyond it */
+    size_t pool_bytes, rx_from, rx_to, tx_length, tx_flushed;
+    uint32_t counter, read_cost; /* every read of the counter takes read_cost ticks */
+    uint8_t counter_bits;
+    bool quiet, marker;
+    unsigned writes_while_quiet, quiet_unflushed, resets, marker_pulses;
+    uint64_t idle_us;
+    uint32_t overruns;
+    struct hb_port_info info;
+};
+
+extern struct fake_port fake;
+
+void fake_port_reset(void);
+void fake_port_receive(const uint8_t *bytes, size_t length);
+
+#endif
