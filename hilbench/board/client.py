@@ -89,7 +89,7 @@ class BoardClient:
         timeouts: ``hello_s``, ``reply_s`` (without progress) and ``run_s`` (one RUN) are used.
         baud: line rate in bits per second, for retransmission timeouts only.
         clock: seconds, monotonic.
-        token: makes the session tokens, 1 to 65535.
+        token: makes session tokens and first sequence numbers, 1 to 65535.
     """
 
     def __init__(
@@ -137,6 +137,7 @@ class BoardClient:
             self._token(),
             baud=self._baud,
             run_patience_s=self._timeouts.run_s / 4,
+            first_sequence=self._token(),
             decoder=self._decoder,
         )
         request = Request(Hello())

@@ -37,6 +37,7 @@ from hilbench.protocol.refusals import refusal
 from hilbench.protocol.schema import Message
 
 MAX_TRIES = 8
+SPLIT_TRIES = 2  # then a long packet is cut
 MAX_RUN_REPEATS = 3
 MAX_REWRITES = 2
 FIRST_TIMEOUT_S = 0.1  # before any round trip was seen
@@ -44,7 +45,13 @@ SLACK_S = 0.02  # scheduling on both sides
 RUN_SLACK_S = 0.25  # a needless second RUN spoils the run, so wait longer for RUN_STARTED
 _HALF = 0x8000  # of the sequence numbers
 _LONGEST_BACKOFF = 6  # doublings
+_SHORTEST_BYTES = 64
 _MAX_LOG_LINES = 200
+
+
+def _short(size: int) -> int:
+    """Return a quarter of a packet's data bytes, or all of a short one."""
+    return min(size, max(_SHORTEST_BYTES, -(-size // 4)))
 
 
 @dataclass
@@ -87,6 +94,7 @@ class Transfer:
         session: token of this session, 1 to 65535.
         baud: line rate; 10 bits a byte.
         run_patience_s: how long a RUN of unknown length may stay silent before it is asked again.
+        first_sequence: the board tells a new HELLO from a repeated one by token and sequence.
         decoder: kept over sessions because the line may be in the middle of a packet.
 
     Attributes:
@@ -103,6 +111,7 @@ class Transfer:
         *,
         baud: int,
         run_patience_s: float,
+        first_sequence: int = 0,
         decoder: Decoder | None = None,
     ) -> None:
         self.board_id = board_id
@@ -124,7 +133,7 @@ class Transfer:
         self._rtt_deviation_s = 0.0
         self._backoff = 0
         self._quiet_since_s = float("-inf")
-        self._sequence = 0
+        self._sequence = first_sequence
         self._last_run_sequence: int | None = None
         self._index = 0
         self._jobs: deque[Job] = deque()
@@ -148,6 +157,7 @@ class Transfer:
         """Use the board's packet size and receive window."""
         self.packet_bytes = hello.packet_bytes
         self.window_bytes = hello.window_bytes
+        self._backoff = 0  # HELLO waited for a boot, not for the line
 
     def forget_speed(self) -> None:
         """Forget how long an inference takes: another model is loaded."""
@@ -306,6 +316,9 @@ class Transfer:
 
     def _lose(self, item: _Item) -> None:
         if not item.streams:
+            if isinstance(item.message, Data) and item.tries >= SPLIT_TRIES:
+                self._split(item, item.message)
+                return
             self._leave_flight(item)
             self._again.append(item)
             return
@@ -315,9 +328,26 @@ class Transfer:
                 tries = 0 if stream.moved else stream.tries
                 self._read_again(item.job, stream.region, stream.at, stream.end, tries)
 
+    def _split(self, item: _Item, data: Data) -> None:
+        """Cut a packet that gets lost again and again: short ones pass where long ones do not."""
+        size = _short(len(data.data))
+        if size >= len(data.data):
+            self._leave_flight(item)
+            self._again.append(item)
+            return
+        self._close(item)
+        self.retransmitted_packets += 1
+        for at in range(0, len(data.data), size):
+            part = Data(data.region, data.offset + at, data.data[at : at + size])
+            self._again.append(_Item(part, item.job))
+
     def _read_again(self, job: Job, region: int, start: int, end: int, tries: int) -> None:
         """Ask for a gap; a range keeps its count of tries over new sequence numbers."""
-        self._again.append(_Item(Read(region, start, end - start), job, tries))
+        size = end - start
+        if tries >= SPLIT_TRIES and (short := _short(min(size, self.packet_bytes))) < size:
+            size, tries = short, 0
+        for at in range(start, end, size):
+            self._again.append(_Item(Read(region, at, min(size, end - at)), job, tries))
 
     def _lose_before(self, index: int) -> None:
         lost = []

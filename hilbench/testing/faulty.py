@@ -193,9 +193,7 @@ class FaultyLink:
         """Close the real link; may be called twice."""
         self._link.close()
 
-    def _queue(
-        self, queue: deque[tuple[float, bytes]], pieces: list[tuple[float, bytes]]
-    ) -> None:
+    def _queue(self, queue: deque[tuple[float, bytes]], pieces: list[tuple[float, bytes]]) -> None:
         due_s = max(self._clock(), queue[-1][0] if queue else 0.0)
         for pause_s, piece in pieces:
             due_s += pause_s
