@@ -64,9 +64,13 @@ void hb_port_uart_write(const uint8_t *data, size_t length) {
     fake.tx_length += length;
 }
 
-void hb_port_uart_flush(void) { fake.tx_flushed = fake.tx_length; }
+void hb_port_uart_flush(void) {
+    fake.tx_flushed = fake.tx_length;
+}
 
-uint32_t hb_port_uart_overruns(void) { return fake.overruns; }
+uint32_t hb_port_uart_overruns(void) {
+    return fake.overruns;
+}
 
 void hb_port_uart_wait(void) {}
 
@@ -91,7 +95,9 @@ void hb_port_idle(uint32_t duration_us) {
     fake.counter += duration_us; /* 1 MHz */
 }
 
-void hb_port_reset(void) { fake.resets++; }
+void hb_port_reset(void) {
+    fake.resets++;
+}
 
 uint8_t *hb_port_pool(size_t *bytes) {
     *bytes = fake.pool_bytes;

@@ -13,9 +13,13 @@ static struct {
     bool fresh;
 } model;
 
-const char *hb_runtime_name(void) { return "fake"; }
+const char *hb_runtime_name(void) {
+    return "fake";
+}
 
-const char *hb_runtime_kernels(void) { return "none"; }
+const char *hb_runtime_kernels(void) {
+    return "none";
+}
 
 enum hb_runtime_status hb_runtime_load(const uint8_t *bytes, size_t length, uint8_t *arena,
                                        size_t arena_bytes, struct hb_runtime_model *out,
@@ -39,8 +43,8 @@ enum hb_runtime_status hb_runtime_load(const uint8_t *bytes, size_t length, uint
     model.input = arena;
     model.output = arena + model.input_bytes;
     model.fresh = true;
-    *out = (struct hb_runtime_model){model.input,        model.input_bytes, model.output,
-                                     model.output_bytes, needed,            model.operators};
+    *out = (struct hb_runtime_model){
+        model.input, model.input_bytes, model.output, model.output_bytes, needed, model.operators};
     return HB_RUNTIME_OK;
 }
 

@@ -12,10 +12,10 @@
 struct fake_runtime {
     uint32_t ticks_first, ticks; /* of the first inference after a load, of all others */
     uint32_t invokes, loads;
-    uint32_t fail_at;       /* this invoke (from 1) fails with reason 77 */
-    bool drift;             /* every inference gives another output */
-    bool log;               /* logs during an inference */
-    size_t receive;         /* bytes that arrive during every inference */
+    uint32_t fail_at;        /* this invoke (from 1) fails with reason 77 */
+    bool drift;              /* every inference gives another output */
+    bool log;                /* logs during an inference */
+    size_t receive;          /* bytes that arrive during every inference */
     uint32_t operator_ticks; /* profiled inferences: of every operator, 0: ticks / operators */
 };
 

@@ -80,7 +80,7 @@ static void damaged(const uint8_t *bytes, size_t length) {
 static void truncated_packets_are_dropped(void) {
     for (const struct golden *g = golden; g < golden + GOLDEN_COUNT; ++g) {
         for (size_t length = 1; length + 1 < g->wire_bytes; ++length) {
-            damaged(g->wire, length);                         /* the end is missing */
+            damaged(g->wire, length);                          /* the end is missing */
             damaged(g->wire + g->wire_bytes - length, length); /* the beginning is */
         }
     }
@@ -108,7 +108,8 @@ static void too_long_a_run_is_counted_once(void) {
 
 static void largest_packet_fits_and_one_more_byte_does_not(void) {
     static uint8_t payload[HB_PACKET_BYTES + 1];
-    struct hb_tail none = {NULL, 0}, most = {payload, HB_PACKET_BYTES}, more = {payload, sizeof payload};
+    struct hb_tail none = {NULL, 0}, most = {payload, HB_PACKET_BYTES},
+                   more = {payload, sizeof payload};
     memset(payload, 0x99, sizeof payload);
     fake_port_reset();
     hb_packet_send(HB_TYPE_ECHO, 1, 2, most, none);

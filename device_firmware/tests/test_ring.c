@@ -6,7 +6,7 @@
 #include <sched.h>
 #include <string.h>
 
-#define CAPACITY (HB_RING_BYTES - 1u)
+#define CAPACITY     (HB_RING_BYTES - 1u)
 #define STREAM_BYTES 300000u
 
 static struct hb_ring ring;
