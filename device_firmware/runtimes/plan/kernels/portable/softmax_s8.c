@@ -85,7 +85,7 @@ static enum hb_plan_fault check(const uint8_t *record, const struct hb_kernel_me
         return HB_PLAN_FAULT_SHAPE;
     }
     /* No difference that counts may leave Q5 when it is scaled. */
-    if (op.multiplier < 0 || op.shift < 0 || op.shift > 30 || op.diff_min > 0 ||
+    if (op.multiplier < 0 || op.shift < 0 || op.shift > 31 || op.diff_min > 0 ||
         op.diff_min < -(INT32_MAX >> op.shift)) {
         return HB_PLAN_FAULT_PARAMETER;
     }

@@ -1,0 +1,167 @@
+"""Host oracles: what a model should answer, computed on this machine.
+
+``HostReference`` (TensorFlow Lite) is the accuracy reference; its int8 results depend on version and
+resolver by several LSB, so it names itself. ``TflmOracle`` (TensorFlow Lite Micro) is the bit-exact
+truth for int8. Native libraries are imported when an oracle is made.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilbench.errors import ModelError, ToolMissingError, VectorError
+
+TFLM_VERSION: Final = "0.dev20261023182759"  # nightlies vanish from the registry: see golden files
+_TFLM_MIN_ARENA_BYTES: Final = 4 << 20
+_REFERENCES: Final = (
+    ("tflite-runtime", "tflite_runtime.interpreter"),
+    ("ai-edge-litert", "ai_edge_litert.interpreter"),
+)
+
+
+class Oracle(Protocol):
+    """Computes outputs of a model on the host."""
+
+    name: str  # package and version
+
+    def run(self, model: Path | bytes, x: NDArray[np.generic]) -> NDArray[np.generic]:
+        """Return outputs [n, *output shape] for inputs [n, *input shape] of the model's dtype.
+
+        Both shapes are without the model's batch dimension of 1.
+        """
+
+
+class HostReference:
+    """TensorFlow Lite with its default resolver, from whichever package is installed.
+
+    Raises:
+        ToolMissingError: neither tflite-runtime nor ai-edge-litert is installed.
+    """
+
+    def __init__(self) -> None:
+        for package, module in _REFERENCES:
+            try:
+                self._interpreter: Any = importlib.import_module(module).Interpreter
+            except ImportError:
+                continue
+            self.name = f"{package} {version(package)}"
+            return
+        raise ToolMissingError(
+            "no TensorFlow Lite on this host; install it with: pip install ai-edge-litert"
+            " (Python 3.11 and older: pip install tflite-runtime)"
+        )
+
+    def run(self, model: Path | bytes, x: NDArray[np.generic]) -> NDArray[np.generic]:
+        """See Oracle.run.
+
+        Raises:
+            ModelError: TensorFlow Lite refuses the model.
+            VectorError: shape or dtype of ``x`` is not the model's.
+        """
+        try:
+            interpreter = self._interpreter(model_content=_content(model), num_threads=1)
+            interpreter.allocate_tensors()
+        except (RuntimeError, ValueError) as error:
+            raise _refused(self.name, model, error) from error
+        source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+        vectors = _vectors(x, tuple(source["shape"]), source["dtype"])
+        outputs = []
+        for vector in vectors:
+            interpreter.set_tensor(source["index"], vector)
+            interpreter.invoke()
+            outputs.append(interpreter.get_tensor(target["index"]).copy())
+        return _stack(outputs, tuple(target["shape"]), target["dtype"])
+
+
+class TflmOracle:
+    """TensorFlow Lite Micro's reference kernels.
+
+    Raises:
+        ToolMissingError: the tflite-micro package is not installed.
+    """
+
+    def __init__(self) -> None:
+        try:
+            runtime = importlib.import_module("tflite_micro.python.tflite_micro.runtime")
+        except ImportError as error:
+            raise ToolMissingError(
+                "TensorFlow Lite Micro is not installed; "
+                f"install it with: pip install tflite-micro=={TFLM_VERSION}"
+            ) from error
+        self._interpreter: Any = runtime.Interpreter
+        self.name = f"tflite-micro {version('tflite-micro')}"
+
+    def run(self, model: Path | bytes, x: NDArray[np.generic]) -> NDArray[np.generic]:
+        """See Oracle.run.
+
+        Raises:
+            ModelError: TensorFlow Lite Micro refuses the model.
+            VectorError: shape or dtype of ``x`` is not the model's.
+        """
+        content = _content(model)
+        try:
+            interpreter = self._interpreter.from_bytes(
+                content, arena_size=max(_TFLM_MIN_ARENA_BYTES, 10 * len(content))
+            )
+        except (RuntimeError, ValueError) as error:
+            raise _refused(self.name, model, error) from error
+        source, target = interpreter.get_input_details(0), interpreter.get_output_details(0)
+        outputs = []
+        for vector in _vectors(x, tuple(source["shape"]), source["dtype"]):
+            interpreter.set_input(vector, 0)  # each time: an inference may destroy it
+            interpreter.invoke()
+            outputs.append(np.array(interpreter.get_output(0)))
+        return _stack(outputs, tuple(target["shape"]), target["dtype"])
+
+
+def lsb_histogram(a: NDArray[np.generic], b: NDArray[np.generic]) -> dict[int, int]:
+    """Return how many elements of two integer arrays differ by how much: {|a - b|: count}.
+
+    Raises:
+        ValueError: the shapes differ, or the arrays are not of integers.
+    """
+    if a.shape != b.shape or a.dtype.kind not in "iu" or b.dtype.kind not in "iu":
+        raise ValueError(f"cannot compare {a.dtype}{a.shape} with {b.dtype}{b.shape} by LSB")
+    distances, counts = np.unique(
+        np.abs(a.astype(np.int64) - b.astype(np.int64)), return_counts=True
+    )
+    return {int(d): int(c) for d, c in zip(distances, counts, strict=True)}
+
+
+def _content(model: Path | bytes) -> bytes:
+    if isinstance(model, bytes):
+        return model
+    try:
+        return model.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{model}: cannot be read ({error.strerror}); check the path") from error
+
+
+def _refused(oracle: str, model: Path | bytes, error: Exception) -> ModelError:
+    where = "model" if isinstance(model, bytes) else str(model)
+    reason = " ".join(str(error).split())
+    return ModelError(f"{where}: {oracle} refuses it ({reason}); check that it is a .tflite file")
+
+
+def _vectors(x: NDArray[np.generic], shape: tuple[int, ...], dtype: Any) -> NDArray[np.generic]:
+    """Return x as [n, *shape with batch 1]."""
+    inner = shape[1:] if shape[:1] == (1,) else shape
+    if x.dtype != np.dtype(dtype) or x.shape[1:] not in {shape, inner} or x.ndim == 0:
+        raise VectorError(
+            f"vectors are {x.dtype}{list(x.shape)}, the model takes "
+            f"{np.dtype(dtype)}[n{''.join(f',{d}' for d in inner)}]; convert the vectors"
+        )
+    return x.reshape((x.shape[0], *shape))
+
+
+def _stack(
+    outputs: list[NDArray[np.generic]], shape: tuple[int, ...], dtype: Any
+) -> NDArray[np.generic]:
+    inner = shape[1:] if shape[:1] == (1,) else shape
+    return np.array(outputs, dtype).reshape((len(outputs), *(int(d) for d in inner)))

@@ -1,0 +1,311 @@
+"""The planner: what it fuses, where it puts things, what it refuses and in which words."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import struct
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from builders import operator_models as models
+from builders.tflite_builder import ModelBuilder
+
+from hilbench.errors import ModelError, UnsupportedOperatorError
+from hilbench.models.planner import describe_fault, generate_c, layout, plan_model
+from hilbench.models.planner.memory import Buffer, align, best_fit, lower_bound
+from hilbench.models.planner.quantise import quantise_multiplier
+from hilbench.models.tflite_file import parse_model
+from hilbench.records import Plan
+
+NAME = Path("some.tflite")
+SUPPORTED = (
+    "the built-in runtime has ADD, AVERAGE_POOL_2D, CONV_2D, DEPTHWISE_CONV_2D, DEQUANTIZE, "
+    "FULLY_CONNECTED, MAX_POOL_2D, MEAN, QUANTIZE, RELU, RELU6, RESHAPE, SOFTMAX in int8 and "
+    "float32: convert the model to full int8 or float32 with these operators, or use another runtime"
+)
+
+
+def plan(data: bytes) -> Plan:
+    return plan_model(parse_model(data, NAME))
+
+
+def labels(data: bytes) -> list[str]:
+    return [operator.name for operator in plan(data).operators]
+
+
+def relu_after(name: str, *, scale: float = 0.05, read_twice: bool = False) -> bytes:
+    """name → RELU, optionally with a second reader in between."""
+    model = ModelBuilder()
+    x, y, z, out = (
+        model.tensor((1, 2, 2, 1), "int8", scale=s, zero_point=-7)
+        for s in (0.05, 0.05, scale, 0.05)
+    )
+    options = {"Padding": "SAME", "StrideH": 1, "StrideW": 1, "FilterHeight": 1, "FilterWidth": 1}
+    model.operator(name, [x], [y], "Pool2DOptions", **options)
+    model.operator("RELU", [y], [z])
+    if not read_twice:
+        return model.build([x], [z])
+    model.operator("ADD", [y, z], [out], "AddOptions")
+    return model.build([x], [out])
+
+
+def test_relu_joins_its_producer():
+    assert labels(relu_after("MAX_POOL_2D")) == ["MAX_POOL_2D+RELU"]
+
+
+def test_relu_stays_where_another_operator_reads_its_input():
+    assert labels(relu_after("MAX_POOL_2D", read_twice=True)) == ["MAX_POOL_2D", "RELU", "ADD"]
+
+
+def test_relu_stays_where_it_changes_the_scale():
+    assert labels(relu_after("MAX_POOL_2D", scale=0.04)) == ["MAX_POOL_2D", "RELU"]
+
+
+@pytest.mark.firmware
+@pytest.mark.parametrize("kwargs", [{}, {"read_twice": True}, {"scale": 0.04}])
+def test_fused_and_unfused_compute_the_same_as_tflm(kwargs, runtime, tflm):
+    data = relu_after("AVERAGE_POOL_2D", **kwargs)
+    x = np.random.default_rng(5).integers(-128, 128, (20, 1, 2, 2, 1)).astype(np.int8)
+    y = runtime.run(plan(data), x)
+    np.testing.assert_array_equal(y, tflm.run(data, x).reshape(y.shape))
+
+
+def reshapes() -> bytes:
+    model = ModelBuilder()
+    quantised = {"scale": 0.1, "zero_point": 2}
+    x = model.tensor((1, 2, 3), "int8", **quantised)
+    a = model.tensor((1, 6), "int8", **quantised)
+    b = model.tensor((6, 1), "int8", **quantised)
+    shape = model.tensor((2,), "int32", data=np.array([1, 6], np.int32))
+    model.operator("RESHAPE", [x, shape], [a])
+    model.operator("RESHAPE", [a], [b])
+    return model.build([x], [b])
+
+
+@pytest.mark.firmware
+def test_reshape_runs_nothing(runtime):
+    planned = plan(reshapes())
+    assert planned.operators == ()
+    assert planned.arena_bytes == 16
+    x = np.arange(6, dtype=np.int8).reshape(1, 1, 2, 3)
+    assert runtime.run(planned, x).tolist() == [[[i] for i in range(6)]]
+
+
+def test_tensor_infos_and_operators():
+    planned = plan(models.convolution(1, zero_points=(3, -7)))
+    assert (planned.input.shape, planned.input.dtype, planned.input.zero_point) == (
+        (1, 7, 6, 3), "int8", 3,
+    )  # fmt: skip
+    assert planned.input.scale == float(np.float32(0.05))
+    (operator,) = planned.operators
+    assert (operator.index, operator.kernel, operator.output_shape) == (0, "conv_s8", (1, 7, 6, 4))
+    assert operator.macs == 7 * 6 * 4 * 3 * 3 * 3
+
+
+def test_the_same_model_gives_the_same_bytes():
+    data = models.convolution(1)
+    assert plan(data).data == plan(data).data
+
+
+def test_header_and_records():
+    planned = plan(models.add_twice())
+    header = layout.unpack(layout.HEADER.fields, planned.data, 0)
+    assert header["magic"] == struct.unpack("<I", b"HBNP")[0]
+    assert header["length"] == len(planned.data)
+    assert header["arena_bytes"] == planned.arena_bytes
+    requantize = layout.RECORDS["requantize_s8"]
+    first = layout.unpack(requantize.flat, planned.data, int(header["operators_offset"]))
+    assert (first["kind"], first["bytes"]) == (requantize.kind, requantize.bytes)
+    add = layout.RECORDS["add_s8"]
+    position = int(header["operators_offset"]) + requantize.bytes
+    second = layout.unpack(add.flat, planned.data, position)
+    assert second["kind"] == add.kind
+    assert second["input"] == first["input"]
+    assert second["input_2"] == first["output"]
+
+
+def test_c_header_is_current(capsys):
+    assert generate_c.main(["--check"]) == 0, capsys.readouterr().err
+
+
+def test_stale_c_header(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(generate_c, "HEADER_FILE", tmp_path / "hb_plan.h")
+    assert generate_c.main(["--check"]) == 1
+    assert capsys.readouterr().err == (
+        f"{tmp_path}/hb_plan.h is stale; run: python -m hilbench.models.planner.generate_c\n"
+    )
+    assert generate_c.main([]) == 0
+    assert generate_c.main(["--check"]) == 0
+
+
+def test_fault_sentences():
+    assert describe_fault(2, 0) == "these bytes are not a plan (plan byte 0)"
+    assert describe_fault(99, 7) == "unknown fault 99 (plan byte 7)"
+
+
+# --- memory -----------------------------------------------------------------------------------
+
+
+def random_buffers(seed: int) -> list[Buffer]:
+    rng = random.Random(seed)
+    buffers = []
+    for _ in range(rng.randint(1, 12)):
+        first = rng.randint(0, 10)
+        buffers.append(Buffer(rng.randint(1, 500), first, first + rng.randint(0, 4)))
+    return buffers
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_living_buffers_never_share_memory(seed):
+    buffers = random_buffers(seed)
+    offsets = best_fit(buffers)
+    spans = list(zip(buffers, offsets, strict=True))
+    for (a, at_a), (b, at_b) in itertools.combinations(spans, 2):
+        if a.overlaps(b):
+            assert at_a + a.size <= at_b or at_b + b.size <= at_a
+    assert all(offset % layout.ALIGNMENT == 0 for offset in offsets)
+    total = max(offset + align(b.size) for b, offset in spans)
+    assert lower_bound(buffers) <= total <= sum(align(b.size) for b in buffers)
+
+
+def test_best_fit_takes_the_smallest_gap():
+    # Buffers that live throughout leave a gap of 64 and, above it, one of 32.
+    buffers = [Buffer(160, 0, 0), Buffer(64, 1, 1), Buffer(32, 1, 1)]
+    assert best_fit(buffers)[0] == 0
+    chain = [Buffer(64, step, step + 1) for step in range(6)]
+    assert max(o + 64 for o in best_fit(chain)) == lower_bound(chain) == 128
+
+
+# --- requantisation constants -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("real", [1.0, 0.5, 0.75, 1 / 3, 2.0**-31, 1.999999, 7.3e-6, 12345.6])
+def test_multiplier_is_the_nearest_of_31_bits(real):
+    multiplier, shift = quantise_multiplier(real)
+    assert 1 << 30 <= multiplier < 1 << 31
+    unit = Fraction(2) ** (shift - 31)
+    assert abs(multiplier * unit - Fraction(real)) <= unit / 2
+
+
+def test_multiplier_that_rounds_up_to_the_next_power():
+    assert quantise_multiplier(1 - 2.0**-40) == (1 << 30, 1)
+
+
+def test_multiplier_out_of_range():
+    assert quantise_multiplier(2.0**-40) == (0, 0)
+    with pytest.raises(ValueError, match=r"requantisation factor 4\.29497e\+09 is above the limit"):
+        quantise_multiplier(2.0**32)
+    with pytest.raises(ValueError, match="requantisation factor nan is not a non-negative number"):
+        quantise_multiplier(float("nan"))
+
+
+# --- refusals ---------------------------------------------------------------------------------
+
+
+def refused(data: bytes, error: type[ModelError] = UnsupportedOperatorError) -> str:
+    with pytest.raises(error) as caught:
+        plan(data)
+    assert type(caught.value) is error
+    return str(caught.value)
+
+
+def test_operator_without_a_kernel():
+    message = refused(models.unary("LOGISTIC", shape=(1, 4)))
+    assert message == (
+        f"some.tflite: operator 0 LOGISTIC(int8[1,4]) -> int8[1,4]: no kernel; {SUPPORTED}"
+    )
+
+
+def test_type_without_a_kernel():
+    message = refused(models.unary("RELU", ("int16", "int16"), shape=(1, 4)))
+    assert message == (
+        "some.tflite: operator 0 RELU(int16[1,4]) -> int16[1,4]: no kernel for these types; "
+        + SUPPORTED
+    )
+
+
+def test_dynamic_range_weights():
+    model = ModelBuilder()
+    x = model.tensor((1, 4), "float32")
+    w = model.tensor((2, 4), "int8", scale=0.1, data=np.ones((2, 4), np.int8))
+    y = model.tensor((1, 2), "float32")
+    model.operator("FULLY_CONNECTED", [x, w, -1], [y], "FullyConnectedOptions")
+    assert (
+        "FULLY_CONNECTED(float32[1,4], int8[2,4], none) -> float32[1,2]: no kernel for these"
+        in (refused(model.build([x], [y])))
+    )
+
+
+def test_broadcasting():
+    model = ModelBuilder()
+    x = model.tensor((1, 2, 2, 3), "float32")
+    z = model.tensor((1, 1, 1, 3), "float32")
+    y = model.tensor((1, 2, 2, 3), "float32")
+    axes = model.tensor((2,), "int32", data=np.array([1, 2], np.int32))
+    model.operator("MEAN", [x, axes], [z], "ReducerOptions", KeepDims=True)
+    model.operator("ADD", [x, z], [y], "AddOptions")
+    assert ": no kernel for broadcasting; " in refused(model.build([x], [y]))
+
+
+def test_mean_over_channels_of_many_rows():
+    assert ": no kernel for a mean over axes [3]; " in refused(models.mean(axes=(3,)))
+
+
+def test_batch():
+    model = ModelBuilder()
+    x, y = (model.tensor((2, 4, 4, 1), "float32") for _ in range(2))
+    options = {"Padding": "SAME", "StrideH": 1, "StrideW": 1, "FilterHeight": 2, "FilterWidth": 2}
+    model.operator("MAX_POOL_2D", [x], [y], "Pool2DOptions", **options)
+    assert ": no kernel for a batch above 1; " in refused(model.build([x], [y]))
+
+
+def test_activation_without_a_kernel():
+    message = refused(models.convolution(1, activation="TANH"))
+    assert ": no kernel for its fused activation TANH; " in message
+
+
+def test_two_inputs():
+    model = ModelBuilder()
+    x, z, y = (model.tensor((1, 2), "float32") for _ in range(3))
+    model.operator("ADD", [x, z], [y], "AddOptions")
+    assert refused(model.build([x, z], [y]), ModelError) == (
+        "some.tflite: 2 inputs, the built-in runtime takes models with 1; "
+        "export a model with one input and one output, or use another runtime"
+    )
+
+
+def test_output_shape_that_does_not_follow():
+    model = ModelBuilder()
+    x = model.tensor((1, 4, 4, 1), "float32")
+    y = model.tensor((1, 4, 4, 1), "float32")
+    options = {"Padding": "VALID", "StrideH": 1, "StrideW": 1, "FilterHeight": 2, "FilterWidth": 2}
+    model.operator("MAX_POOL_2D", [x], [y], "Pool2DOptions", **options)
+    assert refused(model.build([x], [y]), ModelError) == (
+        "some.tflite: operator 0 MAX_POOL_2D(float32[1,4,4,1]) -> float32[1,4,4,1]: "
+        "the output's shape does not follow from the options; export the model again"
+    )
+
+
+def test_input_type():
+    model = ModelBuilder()
+    x = model.tensor((1, 2), "int32")
+    assert refused(model.build([x], [x]), ModelError) == (
+        "some.tflite: input or output 't0' is int32, the built-in runtime has int8 and float32; "
+        "convert the model with int8 or float32 inputs and outputs"
+    )
+
+
+def test_requantisation_factor_too_large():
+    message = refused(models.unary("QUANTIZE", scales=(1e9, 1e-9)), ModelError)
+    assert ": requantisation factor 1e+18 is above the limit of 2^30; quantise the model again" in (
+        message
+    )
+
+
+def test_unknown_kernel_set():
+    with pytest.raises(ModelError) as caught:
+        plan_model(parse_model(models.softmax(), NAME), kernels="abacus")
+    assert str(caught.value) == "some.tflite: no plans for kernel set 'abacus'; known: portable"
