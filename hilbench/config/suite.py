@@ -73,7 +73,7 @@ def _vectors(name: str, table: Any, path: Path) -> VectorsConfig:
     values = dict(table)
     for key in ("file", "labels", "golden"):
         if key in table:
-            values[key] = _existing(path, table[key], f"{where} {key}")
+            values[key] = _existing(path, table[key], f"{where} {key}", folder=key == "file")
     config = VectorsConfig(name=name, **values)
     _check_vectors(config, where)
     return config
@@ -110,9 +110,9 @@ def _variant(name: str, table: Any, path: Path) -> VariantConfig:
     return VariantConfig(name=name, **values)
 
 
-def _existing(suite: Path, relative: str, where: str) -> Path:
+def _existing(suite: Path, relative: str, where: str, *, folder: bool = False) -> Path:
     path = (suite.parent / relative).resolve()
-    if not path.exists():
+    if not path.is_file() and not (folder and path.is_dir()):
         raise ConfigError(f"{where}: no file {path}; paths are relative to {suite.name}")
     return path
 

@@ -180,7 +180,7 @@ def from_dict(values: Mapping[str, Any], where: str = "record") -> Record:
         StoreError: unknown kind or schema, or a field is missing, unknown or of another type.
     """
     kind = values.get("kind")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise StoreError(f"{where}: unknown kind {kind!r}; known: {', '.join(KINDS)}")
     if kind == ProvenanceRecord.KIND and values.get("schema") != SCHEMA:
         raise StoreError(

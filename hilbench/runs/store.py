@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
+import warnings
 from pathlib import Path
 
 from hilbench.runs.frame import load, operators_frame, run_state, sessions_frame
@@ -24,7 +24,7 @@ def seal(folder: Path) -> str:
     Raises:
         StoreError: the journal is damaged, or a file cannot be written.
     """
-    parquet = importlib.util.find_spec("pyarrow") is not None
+    parquet = _parquet_works()
     for name, produce in FRAMES.items():
         frame = produce(folder)
         write_atomically(folder / f"{name}.csv", frame.to_csv(index=False).encode())
@@ -34,3 +34,19 @@ def seal(folder: Path) -> str:
             write_atomically(folder / f"{name}.parquet", buffer.getvalue())
     write_sums(folder)
     return run_state(read_journal(folder))
+
+
+def _parquet_works() -> bool:
+    """Say whether pyarrow is there; one that is there but broken is worth a warning, not a run."""
+    try:
+        import pyarrow as pa  # noqa: F401, PLC0415 - optional and slow to import
+    except ModuleNotFoundError:
+        return False
+    except ImportError as error:
+        warnings.warn(
+            f"pyarrow is installed but cannot be imported ({error}); results are written as CSV "
+            f"only, install a pyarrow that fits this numpy for Parquet",
+            stacklevel=3,
+        )
+        return False
+    return True

@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from hilbench.config import boards_template, load_boards
 from hilbench.config.boards import BOARD_KEYS, TIMEOUT_KEYS
@@ -182,3 +184,21 @@ def test_commented_examples_of_the_project_load(bench):
 def test_the_manual_explains_every_key():
     manual = (ROOT / "docs" / "suite.md").read_text(encoding="utf-8")
     assert [k for k in (*BOARD_KEYS, *TIMEOUT_KEYS) if f"`{k}`" not in manual] == []
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@given(
+    st.integers(0, 10_000),
+    st.integers(0, 30),
+    st.sampled_from(["", "1", '"x"', "[", "]", "=", "\n", "true", "nan", "{a = 1}", "# ", "\x00"]),
+)
+def test_any_damage_is_a_config_error_or_loads(bench, position, length, inserted):
+    text = boards_template()
+    position %= len(text)
+    try:
+        boards = load_boards(bench(text[:position] + inserted + text[position + length :]))
+    except ConfigError as error:
+        assert str(error).startswith("boards.toml: ")  # noqa: PT017 - it may also load
+        assert "\n" not in str(error)  # noqa: PT017
+    else:
+        assert boards

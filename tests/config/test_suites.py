@@ -109,6 +109,7 @@ def test_sentence(folder, text, expected):
     ("text", "where", "file"),
     [
         (WHOLE.replace("a.tflite", "no.tflite"), "[variant.a] model", "no.tflite"),
+        (WHOLE.replace("a.tflite", "bins"), "[variant.a] model", "bins"),
         (WHOLE.replace("v.npz", "no.npz"), "[vectors.v] file", "no.npz"),
         (SUITE + VECTORS + 'golden = "no.npz"\n' + VARIANT, "[vectors.v] golden", "no.npz"),
         (SUITE + '[vectors.v]\nfile = "v.npy"\nlabels = "no.csv"\n' + VARIANT, "[vectors.v] labels", "no.csv"),

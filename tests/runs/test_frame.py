@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -297,3 +298,25 @@ def test_journal_changed_after_sealing(run):
     )
     (run / "SHA256SUMS").unlink()
     assert row(run).latency_median == 2525.0
+
+
+def test_pyarrow_that_cannot_be_imported_costs_no_run(run, tmp_path, monkeypatch):
+    """As on Python 3.11, where numpy < 2 meets a pyarrow that wants numpy 2."""
+    (tmp_path / "pyarrow.py").write_text("raise ImportError('pyarrow requires NumPy 2.0')")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [n for n in sys.modules if n.split(".")[0] == "pyarrow"]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.warns(UserWarning, match="^pyarrow") as caught:
+        assert seal(run) == "complete"
+    assert str(caught[0].message) == (
+        "pyarrow is installed but cannot be imported (pyarrow requires NumPy 2.0); results are "
+        "written as CSV only, install a pyarrow that fits this numpy for Parquet"
+    )
+    assert (run / "SHA256SUMS").exists()
+    assert not list(run.glob("*.parquet"))
+
+
+def test_parquet_keeps_every_dtype(run):
+    pytest.importorskip("pyarrow", exc_type=ImportError)
+    seal(run)
+    assert pd.read_parquet(run / "frame.parquet").equals(load(run))

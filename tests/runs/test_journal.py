@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -14,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from hilbench.errors import EXIT_COULD_NOT_MEASURE, StoreError
 from hilbench.runs.journal import Journal, read_journal, write_atomically
@@ -262,3 +265,20 @@ def test_kill_9_loses_nothing_that_was_reported(tmp_path):
     for record in sessions:
         for name, digest in record.files.items():
             assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@given(st.integers(0, 100_000), st.binary(min_size=1, max_size=3))
+def test_any_damage_is_a_store_error_or_reads(tmp_path, position, patch):
+    lines = [json.dumps(to_dict(r)).encode() + b"\n" for r in (ex.PROVENANCE, *RECORDS)]
+    data = bytearray(b"".join(lines))
+    position %= len(data)
+    data[position : position + len(patch)] = patch
+    (tmp_path / "journal.jsonl").write_bytes(data)
+    with contextlib.suppress(StoreError):
+        assert read_journal(tmp_path).provenance
+
+
+@pytest.mark.parametrize("kind", [[], {}, None, 1])
+def test_kind_that_is_no_text(kind):
+    assert sentence(from_dict, {"kind": kind}).startswith(f"record: unknown kind {kind!r}; known: ")
