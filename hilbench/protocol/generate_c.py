@@ -23,6 +23,7 @@ SPECIFICATION = FIRMWARE / "PROTOCOL.md"
 BEGIN = "<!-- generated: {} -->"
 END = "<!-- end -->"
 
+C_COLUMNS = 100  # of .clang-format
 INTEGER_BYTES = {"u8": 1, "u16": 2, "u32": 4, "u64": 8}
 assert INTEGER_BYTES.keys() == INTEGERS.keys()
 
@@ -165,7 +166,14 @@ def summary(cls: type) -> str:
 def minimum_bytes(cls: type[Message]) -> int:
     """Return the payload bytes of a message whose texts and tail are empty."""
     sizes = INTEGER_BYTES | {"text": 1, "tail": 0}
-    return sum(sizes[k] if k in sizes else int(k[4:]) for k in wire_types(cls).values())
+    total = 0
+    for kind in _fields(cls).values():
+        total += sizes[kind] if kind in sizes else int(kind[4:])
+    return total
+
+
+def _fields(cls: type) -> dict[str, str]:
+    return wire_types(cls)
 
 
 def _field(name: str, kind: str) -> str:
@@ -194,7 +202,7 @@ def _get(name: str, kind: str) -> str:
 
 def _message(cls: type[Message]) -> str:
     name = snake(cls)
-    fields = wire_types(cls)
+    fields = _fields(cls)
     title = f"/* {name.upper()}: {summary(cls)}. */\n"
     if not fields:
         return (
@@ -224,7 +232,7 @@ def _message(cls: type[Message]) -> str:
 
 def _wrap(head: str, last: str) -> str:
     """Break a parameter list the way clang-format does at 100 columns."""
-    if len(head) + 1 + len(last) <= 100:
+    if len(head) + 1 + len(last) <= C_COLUMNS:
         return f"{head} {last}"
     return f"{head}\n{' ' * (head.index('(') + 1)}{last}"
 
@@ -238,13 +246,15 @@ def header() -> str:
     """Return the text of hb_protocol.h."""
     out = [PREAMBLE]
     out.append(
-        _aligned([
-            ("HB_PROTOCOL_VERSION", str(PROTOCOL_VERSION)),
-            ("HB_HEADER_BYTES", str(OVERHEAD_BYTES - 4)),
-            ("HB_CRC_BYTES", "4"),
-            ("HB_MAX_PAYLOAD_BYTES", str(MAX_PAYLOAD_BYTES)),
-            ("HB_NO_ROOM", "SIZE_MAX"),
-        ])
+        _aligned(
+            [
+                ("HB_PROTOCOL_VERSION", str(PROTOCOL_VERSION)),
+                ("HB_HEADER_BYTES", str(OVERHEAD_BYTES - 4)),
+                ("HB_CRC_BYTES", "4"),
+                ("HB_MAX_PAYLOAD_BYTES", str(MAX_PAYLOAD_BYTES)),
+                ("HB_NO_ROOM", "SIZE_MAX"),
+            ]
+        )
         + "\n"
     )
     types = "".join(f"    HB_TYPE_{snake(m).upper()} = 0x{m.TYPE:02x},\n" for m in MESSAGES)
@@ -269,7 +279,7 @@ def message_table() -> str:
     out = []
     for cls in MESSAGES:
         out.append(f"#### 0x{cls.TYPE:02X} {snake(cls).upper()}\n\n{summary(cls)}.\n")
-        fields = wire_types(cls)
+        fields = _fields(cls)
         if not fields:
             out.append("No payload.\n")
             continue

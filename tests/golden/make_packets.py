@@ -26,7 +26,7 @@ HELLO_REPLY = m.HelloReply(
     counter_hz=16_000_000, counter_overhead_ticks=7, packet_bytes=256, window_bytes=511,
     pool_bytes=0x1_0000, pool_address=0x1234_5678_9ABC_DEF0, ticks_capacity=1024,
     profile_capacity=64, stack_bytes=2048, model_loaded=1, model_sha256=SHA, build_id=BUILD_ID,
-    port="mps2-an386", chip="cortex-m4", unique_id="", runtime="plan 1", kernels="µ-portable",
+    port="mps2-an386", chip="cortex-m4", unique_id="", runtime="plan 1", kernels="dsp·16",
 )  # fmt: skip
 RUN_DONE = m.RunDone(
     inferences=1000, ticks_stored=512, ticks_sum=0x0102_0304_0506_0708, ticks_min=90,
@@ -57,7 +57,7 @@ CASES: list[tuple[str, int, int, Message]] = [
     ("reset_ack", 1, 10, m.ResetAck()),
     ("link_stats", 1, 11, m.LinkStats()),
     ("link_stats_reply", 1, 11, m.LinkStatsReply(100, 2, 1)),
-    ("log", 0, 0, m.Log(2, "clock is 2 % off".encode())),
+    ("log", 0, 0, m.Log(2, b"clock is 2 % off")),
     ("error", 1, 12, m.Error(0x04, m.ErrorCode.OUT_OF_RANGE, 0xFFFF_FFFF, 640)),
     ("echo", 1, 13, m.Echo(b"")),
     # COBS blocks end after 254 bytes without a zero: runs around that length, and a zero after.

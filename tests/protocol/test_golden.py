@@ -54,9 +54,9 @@ def test_golden_bytes_are_what_the_specification_says(golden):
     body = unstuff(wire[1:-1])
     payload = bytes.fromhex(golden["payload"])
     header = bytes([1, golden["type"]])
-    header += b"".join(
-        golden[k].to_bytes(2, "little") for k in ("session", "sequence")
-    ) + len(payload).to_bytes(2, "little")
+    header += b"".join(golden[k].to_bytes(2, "little") for k in ("session", "sequence")) + len(
+        payload
+    ).to_bytes(2, "little")
     assert body == header + payload + zlib.crc32(header + payload).to_bytes(4, "little")
 
 
