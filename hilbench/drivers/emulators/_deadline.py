@@ -1,9 +1,11 @@
-"""One deadline for many reads of one socket."""
+"""One deadline for many reads and writes of one socket."""
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
+from collections.abc import Iterator
 
 from hilbench.errors import LinkError
 
@@ -23,18 +25,8 @@ class Deadline:
         Raises:
             LinkError: closed by the other side, or nothing until the deadline.
         """
-        left = self._end - time.monotonic()
-        try:
-            if left <= 0:
-                raise TimeoutError
-            sock.settimeout(left)
+        with self._limited(sock, who):
             data = sock.recv(_READ_BYTES)
-        except TimeoutError:
-            raise LinkError(
-                f"{who} did not answer within {self.timeout_s:g} s; is the host overloaded?"
-            ) from None
-        except OSError as error:
-            raise LinkError(f"{who} has closed the connection ({error})") from error
         if not data:
             raise LinkError(f"{who} has closed the connection")
         return data
@@ -45,16 +37,19 @@ class Deadline:
         Raises:
             LinkError: closed by the other side, or not accepted until the deadline.
         """
-        left = self._end - time.monotonic()
-        try:
-            if left <= 0:
-                raise TimeoutError
-            sock.settimeout(left)
+        with self._limited(sock, who):
             sock.sendall(data)
+
+    @contextlib.contextmanager
+    def _limited(self, sock: socket.socket, who: str) -> Iterator[None]:
+        # A timeout of 0 would make the socket non-blocking, which fails in another way.
+        left = max(1e-6, self._end - time.monotonic())
+        try:
+            sock.settimeout(left)
+            yield
         except TimeoutError:
             raise LinkError(
-                f"{who} did not take {len(data)} bytes within {self.timeout_s:g} s; "
-                "is the host overloaded?"
+                f"{who} did not answer within {self.timeout_s:g} s; is the host overloaded?"
             ) from None
         except OSError as error:
             raise LinkError(f"{who} has closed the connection ({error})") from error

@@ -94,8 +94,12 @@ class EmulatorProcess:
         start = max(0, end - _LAST_WORDS_BYTES)
         text = os.pread(self._output.fileno(), end - start, start).decode(errors="replace")
         lines = [line.strip() for line in text.splitlines() if line.strip()]
-        # QEMU prints all registers after its reason.
-        return next((line for line in lines if "fatal:" in line), lines[-1] if lines else "")
+        # QEMU prints more after its reason: all registers, or how to list machines.
+        return next(filter(self._is_reason, lines), lines[-1] if lines else "")
+
+    def _is_reason(self, line: str) -> bool:
+        by_name = line.startswith(f"{self._name}:") and "warning:" not in line
+        return by_name or "fatal:" in line
 
     def check_alive(self, grace_s: float = 0.0) -> None:
         """Raise BoardError when the emulator has ended, waiting ``grace_s`` for a death in progress."""

@@ -115,10 +115,22 @@ uint32_t hb_port_counter(void) {
 #endif
 }
 
+/* Lets a tick begin now. The emulator's instruction is not a whole number of ticks, so the same
+ * work would take one tick more or less depending on when it began; this way it begins in phase. */
+static void counter_align(void) {
+#ifdef HB_MPS_TIMER0
+    HB_REG(HB_MPS_TIMER0 + 0x4u) = HB_REG(HB_MPS_TIMER0 + 0x4u);
+#else
+    HB_REG(HB_MPS_SYSTEM_COUNTER) = 0u;
+    HB_REG(HB_MPS_SYSTEM_COUNTER) = 1u;
+#endif
+}
+
 /* Masked in the NVIC and not in the UART, so that a byte that arrives meanwhile stays pending. */
 void hb_port_quiet(bool on) {
     if (on) {
         hb_cortex_m_irq_disable(HB_MPS_UART0_IRQ);
+        counter_align();
     } else {
         hb_cortex_m_irq_enable(HB_MPS_UART0_IRQ);
     }
