@@ -19,7 +19,7 @@ class ImageMemory:
     text_bytes: int  # flash: code
     rodata_bytes: int  # flash: constants, vectors, unwind tables
     data_bytes: int  # flash and RAM: initialised variables
-    bss_bytes: int  # RAM: zeroed or uninitialised, the model pool and the stack included
+    bss_bytes: int  # RAM: zeroed or uninitialised, the stack too; ports keep the model pool outside sections
     sections: tuple[tuple[str, int], ...]  # every allocated section by name
 
     @property
@@ -29,7 +29,7 @@ class ImageMemory:
 
     @property
     def ram_bytes(self) -> int:
-        """All RAM that the image reserves."""
+        """All RAM that the image's sections take; the model pool comes beside it."""
         return self.data_bytes + self.bss_bytes
 
 

@@ -67,7 +67,7 @@ class Journal:
             root.mkdir(parents=True, exist_ok=True)
             folder = _new_folder(root, provenance.run_id)
             journal = cls(folder, folder.name)
-            journal._file = os.open(folder / JOURNAL, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            journal._file = os.open(folder / JOURNAL, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
             _sync_folder(folder)
             _sync_folder(root)
         except OSError as error:

@@ -51,6 +51,7 @@ def test_provenance_comes_first(journal):
     first = json.loads((journal.folder / "journal.jsonl").read_text())
     assert first["kind"] == "provenance"
     assert first["schema"] == 1
+    assert not (journal.folder / "journal.jsonl").stat().st_mode & 0o111
 
 
 def test_what_is_appended_is_read_back(journal):
