@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from hilbench.protocol.messages import Data, Read, Region, Run, RunDone, RunFlag
+from hilbench.protocol.refusals import wire_name
 from hilbench.protocol.schema import Message
 
 # A slow 8-bit core still hashes and checks this much; only patience is derived from it.
@@ -44,7 +45,7 @@ class Request(Job):
     """One message, one reply."""
 
     def __init__(self, message: Message, *, work_s: float = 0.0) -> None:
-        super().__init__(type(message).__name__.upper(), work_s)
+        super().__init__(wire_name(type(message)), work_s)
         self.message = message
         self.reply: Message | None = None
 

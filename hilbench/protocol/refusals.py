@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from hilbench.errors import BoardError, DeviceError, HilbenchError, ModelTooLargeError
 from hilbench.protocol.messages import BY_TYPE, Error, ErrorCode, Region
 
@@ -33,10 +35,15 @@ _SENTENCES: dict[ErrorCode, str] = {
 }
 
 
+def wire_name(message: type) -> str:
+    """Return a message's name as PROTOCOL.md writes it, e.g. DATA_ACK."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", message.__name__).upper()
+
+
 def refusal(board_id: str, error: Error) -> HilbenchError:
     """Return the typed error for an ERROR packet; the caller raises it."""
     kind = BY_TYPE.get(error.request)
-    request = kind.__name__.upper() if kind else f"packet type 0x{error.request:02x}"
+    request = wire_name(kind) if kind else f"packet type 0x{error.request:02x}"
     try:
         code = ErrorCode(error.code)
     except ValueError:

@@ -33,7 +33,7 @@ from hilbench.protocol.messages import (
     RunStarted,
 )
 from hilbench.protocol.packets import Decoder, Packet, encoded_bytes
-from hilbench.protocol.refusals import refusal
+from hilbench.protocol.refusals import refusal, wire_name
 from hilbench.protocol.schema import Message
 
 MAX_TRIES = 8
@@ -272,7 +272,7 @@ class Transfer:
     def _transmit(self, item: _Item, now: float) -> bytes:
         if item.tries >= MAX_TRIES and not isinstance(item.message, Hello):
             raise LinkError(
-                f"board {self.board_id}: a {type(item.message).__name__.upper()} packet of "
+                f"board {self.board_id}: a {wire_name(type(item.message))} packet of "
                 f"{len(item.wire)} bytes (for {item.job.what}) was sent {item.tries} times without "
                 f"an answer, {self.decoder.bad_packets} damaged packets were heard; "
                 f"check cable, ground and baud rate"
@@ -428,8 +428,8 @@ class Transfer:
             self._single(item, message, now)
         else:
             raise ProtocolError(
-                f"board {self.board_id} answered {type(item.message).__name__.upper()} with "
-                f"{type(message).__name__.upper()}; rebuild and flash the firmware (make firmware)"
+                f"board {self.board_id} answered {wire_name(type(item.message))} with "
+                f"{wire_name(type(message))}; rebuild and flash the firmware (make firmware)"
             )
 
     def _single(self, item: _Item, message: Message, now: float) -> None:
