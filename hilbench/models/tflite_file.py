@@ -27,6 +27,9 @@ MAX_TENSORS: Final = 65_536
 MAX_OPERATORS: Final = 65_536
 MAX_RANK: Final = 8
 MAX_ELEMENTS: Final = 1 << 31
+# A hostile file can make all its tables share one large vector: reading stops at this many bytes
+# per byte of the file. Files that converters write stay below 2.
+MAX_BYTES_PER_FILE_BYTE: Final = 16
 
 # What flatbuffers accessors raise on bytes that are not a flatbuffer.
 _CORRUPT: Final = (
@@ -177,6 +180,7 @@ class _Reader:
         self._data = data
         self._path = path
         self._root = tflite.Model.GetRootAs(data, 0)
+        self._budget = MAX_BYTES_PER_FILE_BYTE * len(data)
 
     def _require(self, condition: bool, what: str) -> None:
         if not condition:
@@ -194,7 +198,16 @@ class _Reader:
         self._require(0 <= count <= len(self._data), f"vector of {count} numbers")
         values = np.asarray(numbers())
         self._require(values.shape == (count,), "vector outside the file")
+        self._spend(values.nbytes)
         return values
+
+    def _text(self, text: bytes | None) -> str:
+        self._spend(len(text or b""))
+        return (text or b"").decode("utf-8", "replace")
+
+    def _spend(self, read_bytes: int) -> None:
+        self._budget -= read_bytes
+        self._require(self._budget >= 0, "tables share vectors without end")
 
     def model(self) -> TfliteModel:
         root = self._root
@@ -250,7 +263,7 @@ class _Reader:
             )
         return TfliteTensor(
             index=index,
-            name=(tensor.Name() or b"").decode("utf-8", "replace"),
+            name=self._text(tensor.Name()),
             shape=shape,
             dtype=dtype,
             scales=scales,
@@ -265,7 +278,9 @@ class _Reader:
         none = np.zeros(0, np.float32), np.zeros(0, np.int64), 0
         if parameters is None:
             return none
-        scales = self._numbers(parameters.ScaleLength, parameters.ScaleAsNumpy).astype(np.float32)
+        scales = self._numbers(parameters.ScaleLength, parameters.ScaleAsNumpy).astype(
+            np.float32, copy=False
+        )
         if scales.size == 0:
             return none
         zeros = self._numbers(parameters.ZeroPointLength, parameters.ZeroPointAsNumpy)
@@ -291,7 +306,7 @@ class _Reader:
             self._require(begin + size <= len(self._data), f"{what} has data outside the file")
             raw = np.frombuffer(self._data, np.uint8, count=size, offset=begin)
         else:
-            raw = self._numbers(buffer.DataLength, buffer.DataAsNumpy).astype(np.uint8, copy=False)
+            raw = np.asarray(buffer.DataAsNumpy() if buffer.DataLength() else (), np.uint8)
         if raw.size == 0:
             return None
         try:
@@ -302,8 +317,8 @@ class _Reader:
             return None
         needed = math.prod(shape) * numpy_dtype.itemsize
         self._require(raw.size == needed, f"{what} has {raw.size} bytes of data, not {needed}")
-        values = np.frombuffer(raw.tobytes(), numpy_dtype.newbyteorder("<")).reshape(shape)
-        return values.astype(numpy_dtype, copy=False)
+        # A view: several tensors may share a buffer.
+        return np.frombuffer(raw, numpy_dtype.newbyteorder("<")).reshape(shape)
 
     def _operator(self, operator: Any, index: int, tensor_count: int) -> TfliteOperator:
         codes = self._root.OperatorCodesLength()
@@ -314,7 +329,7 @@ class _Reader:
         name = _OPERATOR_NAMES.get(builtin)
         self._require(name is not None, f"operator {index} has unknown builtin code {builtin}")
         if name == "CUSTOM":
-            name = "CUSTOM:" + (code.CustomCode() or b"?").decode("utf-8", "replace")
+            name = "CUSTOM:" + self._text(code.CustomCode() or b"?")
         return TfliteOperator(
             index=index,
             name=str(name),

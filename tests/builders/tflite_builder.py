@@ -104,7 +104,8 @@ class ModelBuilder:
                 buffers.append(self._buffer(b, np.asarray(t.data, t.dtype)))
             tensors.append(self._tensor(b, t, buffer))
         names = sorted({o.name for o in self.operators})
-        operators = [self._operator(b, o, names.index(o.name)) for o in self.operators]
+        vectors: dict[int, int] = {}  # lists that operators share, by identity
+        operators = [self._operator(b, o, names.index(o.name), vectors) for o in self.operators]
         graph = self._graph(b, tensors, operators, inputs, outputs)
         codes = _vector(b, [self._code(b, name) for name in names])
         subgraphs, buffer_vector = _vector(b, [graph]), _vector(b, buffers)
@@ -153,7 +154,12 @@ class ModelBuilder:
         return tflite.TensorEnd(b)
 
     @staticmethod
-    def _operator(b: flatbuffers.Builder, o: _Operator, code: int) -> int:
+    def _operator(b: flatbuffers.Builder, o: _Operator, code: int, vectors: dict[int, int]) -> int:
+        def shared(indices: list[int]) -> int:
+            if id(indices) not in vectors:
+                vectors[id(indices)] = _numbers(b, indices, "int32")
+            return vectors[id(indices)]
+
         options = None
         if o.table is not None:
             getattr(tflite, f"{o.table}Start")(b)
@@ -161,7 +167,7 @@ class ModelBuilder:
                 number = getattr(_ENUMS[key], value) if isinstance(value, str) else value
                 getattr(tflite, f"{o.table}Add{key}")(b, number)
             options = getattr(tflite, f"{o.table}End")(b)
-        inputs, outputs = _numbers(b, o.inputs, "int32"), _numbers(b, o.outputs, "int32")
+        inputs, outputs = shared(o.inputs), shared(o.outputs)
         tflite.OperatorStart(b)
         tflite.OperatorAddOpcodeIndex(b, code)
         tflite.OperatorAddInputs(b, inputs)

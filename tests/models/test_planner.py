@@ -15,7 +15,7 @@ from builders.tflite_builder import ModelBuilder
 
 from hilbench.errors import ModelError, UnsupportedOperatorError
 from hilbench.models.planner import describe_fault, generate_c, layout, plan_model
-from hilbench.models.planner.memory import Buffer, align, best_fit, lower_bound
+from hilbench.models.planner.memory import Buffer, align, arena_bytes, best_fit, lower_bound
 from hilbench.models.planner.quantise import quantise_multiplier
 from hilbench.models.tflite_file import parse_model
 from hilbench.records import Plan
@@ -127,11 +127,11 @@ def test_header_and_records():
     assert second["input_2"] == first["output"]
 
 
-def test_c_header_is_current(capsys):
+def test_generated_files_are_current(capsys):
     assert generate_c.main(["--check"]) == 0, capsys.readouterr().err
 
 
-def test_stale_c_header(tmp_path, monkeypatch, capsys):
+def test_stale_header(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(generate_c, "HEADER_FILE", tmp_path / "hb_plan.h")
     assert generate_c.main(["--check"]) == 1
     assert capsys.readouterr().err == (
@@ -167,16 +167,34 @@ def test_living_buffers_never_share_memory(seed):
         if a.overlaps(b):
             assert at_a + a.size <= at_b or at_b + b.size <= at_a
     assert all(offset % layout.ALIGNMENT == 0 for offset in offsets)
-    total = max(offset + align(b.size) for b, offset in spans)
+    total = arena_bytes(buffers, offsets)
+    assert total == max(offset + align(b.size) for b, offset in spans)
     assert lower_bound(buffers) <= total <= sum(align(b.size) for b in buffers)
 
 
-def test_best_fit_takes_the_smallest_gap():
-    # Buffers that live throughout leave a gap of 64 and, above it, one of 32.
-    buffers = [Buffer(160, 0, 0), Buffer(64, 1, 1), Buffer(32, 1, 1)]
-    assert best_fit(buffers)[0] == 0
-    chain = [Buffer(64, step, step + 1) for step in range(6)]
-    assert max(o + 64 for o in best_fit(chain)) == lower_bound(chain) == 128
+def chain(*sizes: int) -> list[Buffer]:
+    """Layers one after the other: each reads what the one before wrote."""
+    return [Buffer(size, step, step + 1) for step, size in enumerate(sizes)]
+
+
+@pytest.mark.parametrize(
+    "sizes", [(64,) * 6, (27648, 18432, 18432, 36864, 9216, 18432), (16, 32, 64, 128, 64, 32, 16)]
+)
+def test_a_chain_reaches_the_bound(sizes):
+    buffers = chain(*sizes)
+    assert arena_bytes(buffers, best_fit(buffers)) == lower_bound(buffers)
+
+
+def test_a_residual_reaches_the_bound():
+    # What a skip connection reads lives on beside the layers it skips.
+    sizes = ((64, -1, 0), (1024, 0, 3), (1024, 1, 2), (1024, 2, 3), (1024, 3, 4), (2048, 4, 5))
+    buffers = [Buffer(*size) for size in sizes]
+    assert arena_bytes(buffers, best_fit(buffers)) == lower_bound(buffers) == 3072
+
+
+def test_nothing_to_place():
+    assert best_fit([]) == []
+    assert arena_bytes([], []) == lower_bound([]) == 0
 
 
 # --- requantisation constants -----------------------------------------------------------------

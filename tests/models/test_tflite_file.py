@@ -93,6 +93,17 @@ def test_scale_that_is_no_scale(scale):
         parse_model(model.build([x], [x]), NAME)
 
 
+def test_tables_that_share_one_long_vector_end_in_time():
+    """4000 operators on one list of 100,000 inputs would be 400 million numbers."""
+    model = ModelBuilder()
+    x = model.tensor((1, 2), "float32")
+    inputs = [x] * 100_000
+    for _ in range(4_000):
+        model.operator("RELU", inputs, [x])
+    with pytest.raises(ModelError, match="tables share vectors without end"):
+        parse_model(model.build([x], [x]), NAME)
+
+
 def attempt(data: bytes) -> bool:
     """Reads and plans; True when both worked. Anything but ModelError fails the test."""
     try:

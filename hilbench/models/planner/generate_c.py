@@ -1,7 +1,7 @@
-"""Write device_firmware/include/hb_plan.h from layout.py.
+"""Write device_firmware/include/hb_plan.h and the tables of device_firmware/PLAN.md from layout.py.
 
 python -m hilbench.models.planner.generate_c           # write
-python -m hilbench.models.planner.generate_c --check   # exit code 1 when the file is stale
+python -m hilbench.models.planner.generate_c --check   # exit code 1 when a file is stale
 """
 
 from __future__ import annotations
@@ -12,8 +12,12 @@ from pathlib import Path
 
 from hilbench.models.planner import layout
 
-HEADER_FILE = Path(__file__).resolve().parents[3] / "device_firmware" / "include" / "hb_plan.h"
+FIRMWARE = Path(__file__).resolve().parents[3] / "device_firmware"
+HEADER_FILE = FIRMWARE / "include" / "hb_plan.h"
+SPEC_FILE = FIRMWARE / "PLAN.md"
+BEGIN, END = "<!-- generated: begin -->\n", "<!-- generated: end -->\n"
 
+_PARTS = (layout.HEADER, layout.HEAD, layout.WINDOW, layout.QUANTISED, layout.RANGE)
 _C_TYPES = {
     "u16": "uint16_t",
     "i16": "int16_t",
@@ -53,11 +57,10 @@ def _enum(name: str, entries: list[tuple[str, int, str]]) -> str:
     return f"enum {name} {{\n" + "\n".join(lines) + "\n};\n"
 
 
-def render() -> str:
+def render_header() -> str:
     """Return the text of hb_plan.h."""
     kinds = [(f"HB_PLAN_{r.name.upper()}", r.kind, "") for r in layout.RECORDS.values()]
     faults = [(f"HB_PLAN_FAULT_{k.upper()}", v, text) for k, (v, text) in layout.FAULTS.items()]
-    parts = (layout.HEADER, layout.HEAD, layout.WINDOW, layout.QUANTISED, layout.RANGE)
     return "\n".join(
         [
             "/* The plan format. Generated from hilbench/models/planner/layout.py by",
@@ -74,7 +77,7 @@ def render() -> str:
             "",
             _enum("hb_plan_kind", kinds),
             _enum("hb_plan_fault", [("HB_PLAN_FAULT_NONE", 0, ""), *faults]),
-            *(_part(p) for p in parts),
+            *(_part(p) for p in _PARTS),
             *(_record(r) for r in layout.RECORDS.values()),
             "#endif",
             "",
@@ -82,22 +85,63 @@ def render() -> str:
     )
 
 
+def _table(title: str, parts: tuple[layout.Part, ...], fields: tuple[layout.Field, ...]) -> str:
+    rows, offset = [], 0
+    for part in parts:
+        rows.append(f"| {offset} | struct | {part.name} | |")
+        offset += layout.packer(part.fields).size
+    for field in fields:
+        rows.append(f"| {offset} | {field.type} | {field.name} | {field.comment} |")
+        offset += layout.packer((field,)).size
+    head = "| byte | type | field | |\n|---|---|---|---|\n"
+    return f"### {title}: {offset} bytes\n\n{head}" + "\n".join(rows) + "\n"
+
+
+def render_tables() -> str:
+    """Return the generated part of PLAN.md."""
+    faults = "\n".join(
+        f"| {why} | {name} | {text} |" for name, (why, text) in layout.FAULTS.items()
+    )
+    magic = layout.MAGIC.to_bytes(4, "little")
+    return "\n".join(
+        [
+            (
+                f"`magic` is 0x{layout.MAGIC:08x} (bytes {magic.hex(' ')}), "
+                f"`version` is {layout.VERSION}.\n"
+            ),
+            *(_table(part.name, (), part.fields) for part in _PARTS),
+            *(
+                _table(f"{r.name}, kind {r.kind}", r.parts, r.fields)
+                for r in layout.RECORDS.values()
+            ),
+            f"## Faults\n\n| reason | name | |\n|---|---|---|\n{faults}\n",
+        ]
+    )
+
+
+def _spec() -> str:
+    text = SPEC_FILE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{render_tables()}\n{END}{after}"
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Write the header, or compare it with ``--check``; returns the exit code."""
-    parser = argparse.ArgumentParser(description="Generate device_firmware/include/hb_plan.h")
+    """Write both files, or compare them with ``--check``; returns the exit code."""
+    parser = argparse.ArgumentParser(description="Generate hb_plan.h and the tables of PLAN.md")
     parser.add_argument("--check", action="store_true", help="compare only; 1 when stale")
     args = parser.parse_args(argv)
-    text = render()
-    if not args.check:
-        HEADER_FILE.write_text(text, encoding="utf-8")
-        return 0
-    if HEADER_FILE.is_file() and HEADER_FILE.read_text(encoding="utf-8") == text:
-        return 0
-    print(
-        f"{HEADER_FILE} is stale; run: python -m hilbench.models.planner.generate_c",
-        file=sys.stderr,
-    )
-    return 1
+    code = 0
+    for path, text in ((HEADER_FILE, render_header()), (SPEC_FILE, _spec())):
+        if not args.check:
+            path.write_text(text, encoding="utf-8")
+        elif not path.is_file() or path.read_text(encoding="utf-8") != text:
+            print(
+                f"{path} is stale; run: python -m hilbench.models.planner.generate_c",
+                file=sys.stderr,
+            )
+            code = 1
+    return code
 
 
 if __name__ == "__main__":

@@ -130,7 +130,7 @@ def _int8_constants(
     """``rows`` are the weights as [channels, all weights of a channel]."""
     zero_point = int(context.input.zero_points[0])
     folded = _bias(context, rows.shape[0]).astype(np.int64)
-    folded -= zero_point * rows.astype(np.int64).sum(axis=1)
+    folded -= zero_point * rows.sum(axis=1, dtype=np.int64)
     fixed = [context.multiplier(real) for real in reals]
     return {
         "weights": context.constants.add(weights),

@@ -33,13 +33,38 @@ def align(size: int) -> int:
 
 
 def best_fit(buffers: Sequence[Buffer]) -> list[int]:
-    """Return an offset per buffer: largest first, each into the smallest gap that holds it.
+    """Return an offset per buffer: each into the smallest gap that holds it.
 
-    Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020, section 5.2
-    (greedy by size).
+    Buffers are placed in several orders, and the smallest arena wins: largest first (Pisarchyk and
+    Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020, section 5.2), from either
+    end of time; and outwards from the busiest step, which leaves no gap beside a chain of layers.
     """
+    if not buffers:
+        return []
+    steps = sorted({b.first for b in buffers})
+    peak = max(steps, key=lambda step: sum(b.size for b in buffers if b.first <= step <= b.last))
+
+    def distance(buffer: Buffer) -> int:
+        return max(buffer.first - peak, peak - buffer.last, 0)
+
+    keys: tuple[Callable[[Buffer], tuple[int, ...]], ...] = (
+        lambda b: (-b.size, b.first),
+        lambda b: (-b.size, -b.last),
+        lambda b: (distance(b), -b.size, b.first),
+        lambda b: (distance(b), b.last - b.first, -b.size),
+    )
+    numbers = range(len(buffers))
+    placements = (_place(buffers, sorted(numbers, key=lambda i: key(buffers[i]))) for key in keys)
+    return min(placements, key=lambda offsets: arena_bytes(buffers, offsets))
+
+
+def arena_bytes(buffers: Sequence[Buffer], offsets: Sequence[int]) -> int:
+    """Return the bytes that a placement takes."""
+    return max((o + align(b.size) for o, b in zip(offsets, buffers, strict=True)), default=0)
+
+
+def _place(buffers: Sequence[Buffer], order: Sequence[int]) -> list[int]:
     offsets: dict[int, int] = {}
-    order = sorted(range(len(buffers)), key=lambda i: (-buffers[i].size, buffers[i].first, i))
     for i in order:
         taken = sorted(
             (offset, offset + align(buffers[j].size))

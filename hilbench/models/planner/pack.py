@@ -10,7 +10,7 @@ from hilbench.models.planner import layout
 from hilbench.models.planner.fuse import activation_inputs
 from hilbench.models.planner.graph import Graph
 from hilbench.models.planner.lower import Constants, Lowered, scale_of
-from hilbench.models.planner.memory import Buffer, Strategy, align
+from hilbench.models.planner.memory import Buffer, Strategy, align, arena_bytes
 from hilbench.models.tflite_file import TfliteModel, TfliteTensor
 from hilbench.records import Plan, PlannedOperator, TensorInfo
 
@@ -38,8 +38,7 @@ def plan_arena(graph: Graph, strategy: Strategy) -> Arena:
     spans[output] = (spans[output][0], last_step)
     buffers = [Buffer(graph.tensor(i).bytes, *span) for i, span in spans.items()]
     offsets = strategy(buffers)
-    size = max(o + align(b.size) for o, b in zip(offsets, buffers, strict=True))
-    return Arena(dict(zip(spans, offsets, strict=True)), size)
+    return Arena(dict(zip(spans, offsets, strict=True)), arena_bytes(buffers, offsets))
 
 
 def pack_plan(graph: Graph, lowered: list[Lowered], constants: Constants, arena: Arena) -> Plan:
