@@ -134,5 +134,5 @@ def test_not_an_elf(checkout):
 
 def test_no_build_id(checkout):
     link(checkout / "build/toy/hilbench.elf", "-Wl,--build-id=none")
-    with pytest.raises(ImageError, match="has no GNU build id; link it with -Wl,--build-id=sha1$"):
+    with pytest.raises(ImageError, match=r"has no GNU build id; link it with -Wl,--build-id=sha1$"):
         find_image("toy", checkout)

@@ -12,6 +12,9 @@ import subprocess
 
 import pytest
 
+from hilbench.board.images import find_image
+from hilbench.errors import ImageError
+
 GCC = "arm-none-eabi-gcc"
 TX_REGISTER_OFFSET = "#1308"  # 0x4000251C - 0x40002000
 SOURCE = """
@@ -53,3 +56,14 @@ def test_without_the_flag_gcc_12_2_stores_twice():
     if not version.startswith("12.2"):
         pytest.skip(f"the miscompilation is that of gcc 12.2, this is {version.strip()}")
     assert transmit_stores("cortex-m4") == 2
+
+
+@pytest.mark.parametrize(
+    "port", ["mps2-an385", "mps2-an386", "mps2-an500", "mps2-an505", "mps3-an547"]
+)
+def test_every_arm_image_is_built_with_it(port):
+    try:
+        image = find_image(port)
+    except ImageError as error:
+        pytest.skip(str(error))
+    assert "-fno-move-loop-stores" in image.flags.split()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 
+from hilbench.drivers.emulators._deadline import Deadline
 from hilbench.errors import BoardError, FlashError, LinkError
 from hilbench.protocol.messages import (
     Data,
@@ -26,7 +27,7 @@ from hilbench.protocol.messages import (
     Region,
 )
 from hilbench.records import Image
-from tests.drivers.emulators.emulated_line import image_or_skip
+from tests.drivers.emulators.emulated_line import TIMEOUT_S, image_or_skip
 
 CHIPS = {
     "mps2-an385": "cortex-m3",
@@ -129,6 +130,27 @@ def test_an_image_linked_where_no_memory_is(start, tmp_path):
         r"at 0xf8000000 \(E14\); is there memory at that address of this machine\?$",
     ):
         board.flash(patched(image, tmp_path, {first_segment(image) + 12: 0xF800_0000}))
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("port", CHIPS)
+def test_a_fault_resets_the_board_and_keeps_the_reason(port, start, line):
+    image, board = image_or_skip(port), start(port)
+    with image.path.open("rb") as file:
+        symbols = ELFFile(file).get_section_by_name(".symtab")
+        idle, record = (
+            symbols.get_symbol_by_name(name)[0]["st_value"] & ~1
+            for name in ("hb_port_idle", "hb_fault_record")
+        )
+    talk = line(board)
+    board.flash(image)
+    talk.hello()
+    talk.ask(Hello(), session=5, sequence=1)
+    board.write_memory(idle, b"\x00\xde")  # UDF #0
+    assert isinstance(talk.ask(Idle(duration_us=1, marker=0), 5, 2), HelloReply)
+    board._rsp.halt(Deadline(TIMEOUT_S))
+    magic, exception, pc = struct.unpack("<3I", board._rsp.read(record, 12, Deadline(TIMEOUT_S)))
+    assert (magic, exception, pc) == (0x4842_4654, 3, idle)
 
 
 def test_the_native_board_has_no_probe(start):

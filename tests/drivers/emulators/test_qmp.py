@@ -72,7 +72,7 @@ def test_an_older_reset_is_not_mistaken_for_this_one(script):
 def test_refusal(script):
     play, _ = script
     client = play([], [{"error": {"class": "GenericError", "desc": "no such thing"}}])
-    with pytest.raises(LinkError, match="^QEMU refuses fly: no such thing$"):
+    with pytest.raises(LinkError, match=r"^QEMU refuses fly: no such thing$"):
         client.execute("fly", Deadline(10))
 
 
