@@ -43,7 +43,7 @@ test-wheel: wheel ## the wheel in a clean environment outside the checkout
 test-references: $(VENV)-litert/.stamp ## the tests again with ai-edge-litert and numpy 2
 	$(VENV)-litert/bin/python -m pytest $(REFERENCE_TESTS)
 
-REFERENCE_TESTS := tests/models tests/measure tests/runs tests/end_to_end
+REFERENCE_TESTS := tests/models tests/measurement tests/runs tests/end_to_end
 
 $(VENV)-litert/.stamp: pyproject.toml
 	$(PYTHON) -m venv $(VENV)-litert

@@ -66,7 +66,7 @@ class VectorsConfig:
     file: Path
     labels: Path | None = None
     metric: Literal["top1", "auc", "mse", "none"] = "top1"
-    quantise: Literal["host", "none"] = "host"
+    quantise: Literal["host", "offset128", "none"] = "host"
     dtype: str | None = None  # of raw .bin files
     golden: Path | None = None  # .npz with "<variant>" int8 TFLM outputs
 

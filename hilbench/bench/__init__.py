@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-import hilbench
 from hilbench.bench.prepare import PreparedVariant, prepare_variant
 from hilbench.bench.progress import Progress
 from hilbench.bench.runner import Runner
 from hilbench.config import load_boards
+from hilbench.config.defaults import default_boards_path
 from hilbench.errors import (
     EXIT_COULD_NOT_MEASURE,
     EXIT_INTERRUPTED,
@@ -33,9 +33,6 @@ from hilbench.runs.schema import State
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_PACKAGE = Path(hilbench.__file__).parent
-ZOO_SUITE = _PACKAGE / "zoo" / "digits" / "suite.toml"
 
 
 @dataclass(frozen=True)
@@ -56,15 +53,6 @@ class Outcome:
             if code in codes:
                 return code
         return EXIT_PASS
-
-
-def default_boards_path() -> Path:
-    """Return ./boards.toml, else the emulated boards that hilbench carries."""
-    candidates = (Path("boards.toml"), _PACKAGE / "boards.toml", _PACKAGE.parent / "boards.toml")
-    for path in candidates:
-        if path.exists():
-            return path
-    raise UsageError("no boards.toml here; make one with: hilbench init")
 
 
 def run_suite(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilbench.errors import ToolMissingError, VectorError
-from hilbench.measure.accuracy import Accuracy, dequantise, evaluate
+from hilbench.measurement.accuracy import Accuracy, dequantise, evaluate
 from hilbench.models.oracle import HostReference, TflmOracle
 from hilbench.models.planner import plan_model
 from hilbench.models.tflite_file import TfliteModel, read_model
@@ -110,7 +110,10 @@ def _golden_file(
                 f"{path} has no golden outputs of variant {variant!r}; make them again with "
                 "tools/make_golden.py or remove the key golden"
             )
-        for what, expected in ((f"sha256.{variant}", model.sha256), ("vectors_sha256", chosen.sha256)):
+        for what, expected in (
+            (f"sha256.{variant}", model.sha256),
+            ("vectors_sha256", chosen.sha256),
+        ):
             found = str(archive[what])
             if found != expected:
                 raise VectorError(

@@ -55,8 +55,8 @@ class Progress:
             before = self._boards[board]
             after = replace(before, **changes)  # type: ignore[arg-type]
             self._boards[board] = after
-        told = (before.state, before.variant, before.error, before.finished)
-        if self._listener and told != (after.state, after.variant, after.error, after.finished):
+        told = (before.state, before.variant, before.error)
+        if self._listener and told != (after.state, after.variant, after.error):
             self._listener(after)
 
     def advance(self, board: str, vectors: int) -> None:

@@ -22,7 +22,7 @@ from hilbench.errors import (
     OutputMismatchError,
 )
 from hilbench.interfaces import EmulatedBoard
-from hilbench.measure.memory import image_memory
+from hilbench.measurement.memory import image_memory
 from hilbench.records import BoardConfig, Image
 from hilbench.runs.journal import Journal
 from hilbench.runs.schema import BoardRecord, ErrorRecord, SessionRecord, VariantRecord

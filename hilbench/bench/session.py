@@ -14,9 +14,10 @@ from hilbench.bench.prepare import PreparedVariant
 from hilbench.board.life import OpenBoard
 from hilbench.errors import BoardError, MeasurementError, ModelTooLargeError
 from hilbench.interfaces import PowerMeter
-from hilbench.measure.accuracy import dequantise, evaluate
-from hilbench.measure.agreement import Agreement, agreement
-from hilbench.measure.latency import summarise
+from hilbench.measurement.accuracy import dequantise, evaluate
+from hilbench.measurement.agreement import Agreement, agreement
+from hilbench.measurement.energy import session_energy_uj
+from hilbench.measurement.latency import summarise
 from hilbench.protocol.messages import HelloReply, Loaded, RunFlag
 from hilbench.runs.schema import SessionRecord
 
@@ -109,7 +110,7 @@ def measure_session(
         slots=loaded.slots,
         wall_s=time.monotonic() - started_s,
         energy_source=meter.energy_source,
-        energy_uj=_energy_uj(meter, ticks.sum / ticks.inferences / board.clock.counter_hz * 1e6),
+        energy_uj=session_energy_uj(meter, ticks, board.clock),
         accuracy=evaluate(
             variant.vectors.metric, dequantise(outputs, variant.plan.output), variant.vectors.y
         ),
@@ -152,11 +153,6 @@ def _model_from(*, kept: bool, probed: bool) -> Literal["link", "probe", "kept"]
     if kept:
         return "kept"
     return "probe" if probed else "link"
-
-
-def _energy_uj(meter: PowerMeter, duration_us: float) -> float | None:
-    energy = meter.energy_uj(np.array([duration_us]))
-    return None if energy is None else float(energy[0])
 
 
 def _agreement(

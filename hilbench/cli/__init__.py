@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(sub)
-        sub.set_defaults(run=module.run)
+        sub.set_defaults(handler=module.run)
     return top
 
 
@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
         signal.signal(ending, _interrupt)
     args = parser().parse_args(argv)
     try:
-        code: int = args.run(args)
+        code: int = args.handler(args)
     except HilbenchError as error:
         print(f"hilbench: {error}", file=sys.stderr)
         return error.exit_code

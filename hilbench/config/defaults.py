@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import hilbench
 from hilbench.errors import UsageError
 
-_PACKAGE = Path(hilbench.__file__).parent
+_PACKAGE = Path(__file__).resolve().parents[1]
 ZOO_SUITE = _PACKAGE / "zoo" / "digits" / "suite.toml"
 
 

@@ -27,7 +27,7 @@ VECTORS_KEYS = {
     "file": Key("string", required=True),
     "labels": Key("string"),
     "dtype": Key("string", allowed=("int8", "uint8", "float32")),
-    "quantise": Key("string", allowed=("host", "none")),
+    "quantise": Key("string", allowed=("host", "offset128", "none")),
     "metric": Key("string", allowed=("top1", "auc", "mse", "none")),
     "golden": Key("string"),
 }

@@ -59,7 +59,7 @@ iterations = 10     # timed inferences in each session
 file = "vectors.npz"       # .npz with x [n, …] and y [n] | .npy with labels | folder of .bin + y_labels.csv
 # labels = "labels.csv"    # .npy only: one label a line
 # dtype = "int8"           # .bin only: int8 | uint8 | float32
-quantise = "host"          # host: float vectors get the model's own scale on the host | none
+quantise = "host"          # host: float vectors get the model's own scale on the host | offset128 | none
 metric = "top1"            # top1 | auc | mse | none (then y is not needed)
 # golden = "golden.npz"    # outputs of TensorFlow Lite Micro: outputs.VARIANT, int8 [n, …]
 

@@ -60,7 +60,8 @@ def prepare(raw: RawVectors, tensor: TensorInfo, quantise: str) -> tuple[VectorS
     Args:
         raw: of :func:`load_vectors`.
         tensor: the model's input; a leading batch of 1 in its shape is no dimension of a vector.
-        quantise: "host" lets the host quantise float vectors, "none" refuses them for int8 models.
+        quantise: "host" lets the host quantise float vectors, "offset128" turns uint8 into int8 by
+            x - 128 (MLPerf Tiny, ic and vww), "none" refuses both for int8 models.
 
     Returns:
         x as [n, *tensor.shape] without a leading batch of 1, in the tensor's dtype; and what was done to it ("none" or
@@ -123,6 +124,8 @@ def _converted(
 ) -> tuple[NDArray[np.generic], str]:
     if x.dtype == np.dtype(tensor.dtype):
         return x, "none"
+    if x.dtype == np.uint8 and tensor.dtype == "int8" and quantise == "offset128":
+        return (x.astype(np.int16) - 128).astype(np.int8), "host: uint8 - 128"
     if x.dtype.kind == "f" and tensor.dtype == "float32":
         return _narrowed(name, x), f"host: {x.dtype} to float32"
     if x.dtype.kind == "f" and tensor.dtype == "int8":
@@ -137,7 +140,7 @@ def _converted(
     else:
         advice = f'store x as {tensor.dtype}, or as float32 with quantise = "host"'
     if x.dtype == np.uint8 and tensor.dtype == "int8":
-        advice += " (uint8 bytes that are quantised become int8 by x - 128)"
+        advice = 'set quantise = "offset128" if its bytes are quantised values, so that x - 128 is int8'
     raise VectorError(f"vectors {name!r}: {x.dtype}, the model takes {tensor.dtype}; {advice}")
 
 

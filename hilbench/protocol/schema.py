@@ -72,9 +72,7 @@ class Message:
                     f"valid in field {name} ({kind}) at byte {at}"
                 ) from error
         if at != len(payload):
-            raise ProtocolError(
-                f"{cls.__name__} payload has {len(payload)} bytes, expected {at}"
-            )
+            raise ProtocolError(f"{cls.__name__} payload has {len(payload)} bytes, expected {at}")
         return cls(**values)
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from hilbench.errors import StoreError
-from hilbench.measure.accuracy import Accuracy
-from hilbench.measure.agreement import Agreement
-from hilbench.measure.latency import latency, latency_us, operator_shares, session_spread
+from hilbench.measurement.accuracy import Accuracy
+from hilbench.measurement.agreement import Agreement
+from hilbench.measurement.latency import latency, latency_us, operator_shares, session_spread
 from hilbench.runs.columns import COLUMNS, OPERATOR_COLUMNS, SESSION_COLUMNS, Column
 from hilbench.runs.journal import JournalContents, read_journal
 from hilbench.runs.schema import (

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from hilbench.errors import StoreError
-from hilbench.measure.accuracy import Accuracy
-from hilbench.measure.agreement import Agreement
-from hilbench.measure.latency import TicksSummary
-from hilbench.measure.memory import ImageMemory
+from hilbench.measurement.accuracy import Accuracy
+from hilbench.measurement.agreement import Agreement
+from hilbench.measurement.latency import TicksSummary
+from hilbench.measurement.memory import ImageMemory
 from hilbench.records import ClockInfo, LinkFigures, MemoryFigures, PlannedOperator
 from hilbench.runs.codec import decode, encode
 

@@ -79,7 +79,8 @@ def test_a_model_without_a_board_lists_them(capsys):
 def test_unknown_driver_names_the_nearest():
     with pytest.raises(
         ConfigError,
-        match=re.escape("no driver 'qemo' among emulators; known: native, qemu "
-                        "(did you mean 'qemu'?)"),
+        match=re.escape(
+            "no driver 'qemo' among emulators; known: native, qemu (did you mean 'qemu'?)"
+        ),
     ):
         plugins.load("emulators", "qemo")

@@ -88,7 +88,7 @@ def test_every_key_arrives(folder):
         (SUITE + VECTORS + '[variant.a]\nvectors = "v"', 'suite.toml: [variant.a] model is missing; add model = "…"'),
         (SUITE + VECTORS + "[variant]\na = 3", "suite.toml: variant.a must be a table, is 3"),
         (SUITE + '[vectors.v]\nfile = "v.npz"\nmetric = "top5"\n' + VARIANT, "suite.toml: [vectors.v] metric is 'top5', must be one of 'top1', 'auc', 'mse', 'none' (did you mean 'top1'?)"),
-        (SUITE + '[vectors.v]\nfile = "v.npz"\nquantise = "device"\n' + VARIANT, "suite.toml: [vectors.v] quantise is 'device', must be one of 'host', 'none'"),
+        (SUITE + '[vectors.v]\nfile = "v.npz"\nquantise = "device"\n' + VARIANT, "suite.toml: [vectors.v] quantise is 'device', must be one of 'host', 'offset128', 'none'"),
         (SUITE + '[vectors.v]\nfile = "v.txt"\n' + VARIANT, "suite.toml: [vectors.v] file is 'v.txt', must be .npz with x and y, .npy, or a folder of .bin files with y_labels.csv"),
         (SUITE + '[vectors.v]\nfile = "v.npy"\n' + VARIANT, "suite.toml: [vectors.v] labels is missing: metric 'top1' needs them; add labels = \"labels.csv\", or metric = \"none\""),
         (SUITE + '[vectors.v]\nfile = "v.npz"\nlabels = "labels.csv"\n' + VARIANT, "suite.toml: [vectors.v] labels belongs to .npy files; here labels are as y in the .npz"),

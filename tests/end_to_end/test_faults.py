@@ -56,21 +56,22 @@ def test_corrupt_model(cli, vectors, tmp_path):
 def test_wrong_vector_shape(cli, tmp_path):
     path = tmp_path / "v.npz"
     np.savez(path, x=np.zeros((3, 7, 7, 1), np.float32), y=np.zeros(3))
-    line = _one_line(
-        cli("run", ZOO / "mlp_int8.tflite", "--vectors", path, "--board", "native"), 2
+    line = _one_line(cli("run", ZOO / "mlp_int8.tflite", "--vectors", path, "--board", "native"), 2)
+    assert line == (
+        "hilbench: vectors 'v': shape [n, 7, 7, 1], the model takes [n, 8, 8, 1] or [n, 64]; "
+        "reshape x"
     )
-    assert "[3, 7, 7, 1]" in line or "(3, 7, 7, 1)" in line
 
 
 def test_unknown_board(cli, vectors):
-    line = _one_line(
-        cli("run", ZOO / "mlp_int8.tflite", "--vectors", vectors, "--board", "m44"), 2
-    )
+    line = _one_line(cli("run", ZOO / "mlp_int8.tflite", "--vectors", vectors, "--board", "m44"), 2)
     assert "no board 'm44' in the boards file; it has: native, m3" in line
 
 
 def test_unknown_key_in_boards_file(cli, vectors, tmp_path):
-    (tmp_path / "boards.toml").write_text('schema = 1\n[board.a]\nfirmware = "posix"\nemulater = "native"\n')
+    (tmp_path / "boards.toml").write_text(
+        'schema = 1\n[board.a]\nfirmware = "posix"\nemulater = "native"\n'
+    )
     line = _one_line(cli("run", ZOO / "mlp_int8.tflite", "--vectors", vectors, "--board", "a"), 2)
     assert "[board.a]" in line
     assert "'emulater'" in line
@@ -129,7 +130,7 @@ def test_a_silent_board_costs_only_its_own_cells(boards, zoo, tmp_path):
         os.close(master)
         os.close(slave)
     assert [type(e) for e in outcome.errors] == [BoardError]
-    assert "board silent: sent no HELLO within 0.5 s" in str(outcome.errors[0])
+    assert "board silent: no HELLO within 0.5 s" in str(outcome.errors[0])
     assert outcome.exit_code == 3
     frame = hilbench.load(outcome.folder)
     assert frame.loc[frame["board"] == "native", "accuracy"].notna().all()

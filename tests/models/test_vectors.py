@@ -272,7 +272,7 @@ def test_float64_for_a_float_model_is_said():
         (np.int8, FLOAT, "host", "vectors 'v': int8, the model takes float32; store x as float32 in the model's real-valued range"),
         (np.uint8, FLOAT, "host", "vectors 'v': uint8, the model takes float32; store x as float32 in the model's real-valued range"),
         (np.int64, INT8, "host", "vectors 'v': int64, the model takes int8; store x as int8, or as float32 with quantise = \"host\""),
-        (np.uint8, INT8, "host", "vectors 'v': uint8, the model takes int8; store x as int8, or as float32 with quantise = \"host\" (uint8 bytes that are quantised become int8 by x - 128)"),
+        (np.uint8, INT8, "host", "vectors 'v': uint8, the model takes int8; set quantise = \"offset128\" if its bytes are quantised values, so that x - 128 is int8"),
     ],
 )  # fmt: skip
 def test_dtypes_that_do_not_fit(dtype, tensor, quantise, expected):
@@ -322,3 +322,11 @@ def test_subset_takes_the_first(tmp_path):
 def test_subset_out_of_range(n):
     vectors = prepare(raw(np.zeros((4, 6), np.int8)), INT8, "none")[0]
     assert sentence(subset, vectors, n) == f"vectors 'v': {n} asked for, choose 1..4"
+
+
+def test_bytes_of_images_become_int8_as_on_mlperf_devices():
+    x = np.array([[0, 1, 127, 128, 254, 255]], np.uint8)
+    vectors, how = prepare(raw(x), INT8, "offset128")
+    assert vectors.x.dtype == np.int8
+    assert vectors.x.reshape(-1).tolist() == [-128, -127, -1, 0, 126, 127]
+    assert how == "host: uint8 - 128"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hilbench.measure.accuracy import Accuracy
-from hilbench.measure.agreement import Agreement
-from hilbench.measure.latency import TicksSummary
-from hilbench.measure.memory import ImageMemory
+from hilbench.measurement.accuracy import Accuracy
+from hilbench.measurement.agreement import Agreement
+from hilbench.measurement.latency import TicksSummary
+from hilbench.measurement.memory import ImageMemory
 from hilbench.records import ClockInfo, LinkFigures, MemoryFigures, PlannedOperator
 from hilbench.runs.schema import (
     BoardRecord,

@@ -55,7 +55,7 @@ def _image(board: BoardConfig) -> str:
 
 def _state(board: BoardConfig) -> str:
     """Say what stands in the way, without opening anything."""
-    from hilbench.board.locks import is_held, holder  # noqa: PLC0415
+    from hilbench.board.locks import holder, is_held  # noqa: PLC0415
 
     if is_held(board):
         return f"busy: {holder(board)}"

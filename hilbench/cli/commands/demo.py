@@ -41,9 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Bench the zoo and print its table."""
-    from hilbench.bench import ZOO_SUITE  # noqa: PLC0415
     from hilbench.cli.benching import bench_and_print  # noqa: PLC0415
     from hilbench.config import load_suite  # noqa: PLC0415
+    from hilbench.config.defaults import ZOO_SUITE  # noqa: PLC0415
 
     boards = choose_boards(load_boards_file(args), args.board or list(BOARDS))
     if not args.board and shutil.which("qemu-system-arm") is None:

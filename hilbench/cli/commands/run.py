@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hilbench.cli.common import (
     add_boards_argument,
@@ -24,7 +24,7 @@ EXAMPLES = """\
   hilbench run suite.toml
   hilbench run suite.toml --board m4 --board native --sessions 6
   hilbench run model.tflite --vectors test.npz --board m4
-  hilbench run model.tflite --vectors images/ --dtype uint8 --metric top1 --board m55
+  hilbench run model.tflite --vectors images/ --dtype uint8 --quantise offset128 --board m55
   hilbench run model.tflite --vectors x.npy --labels labels.csv --board m4"""
 
 
@@ -44,12 +44,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     own.add_argument("--dtype", help="of raw .bin files, e.g. uint8")
     own.add_argument("--metric", choices=("top1", "auc", "mse", "none"), default="top1")
     own.add_argument(
-        "--no-quantise", action="store_true", help="vectors are already of the model's input dtype"
+        "--quantise",
+        choices=("host", "offset128", "none"),
+        default="host",
+        help="float vectors for an int8 model by the host; uint8 by x - 128; or refused",
     )
-    parser.add_argument("--limit", type=parse_limit, metavar="N|all", help="only the first N vectors")
+    parser.add_argument(
+        "--limit", type=parse_limit, metavar="N|all", help="only the first N vectors"
+    )
     parser.add_argument("--sessions", type=int, metavar="N", help="reset to reset (default: 3)")
     parser.add_argument("--warm-up", type=int, metavar="N", help="untimed inferences (default: 1)")
-    parser.add_argument("--iterations", type=int, metavar="N", help="timed inferences (default: 10)")
+    parser.add_argument(
+        "--iterations", type=int, metavar="N", help="timed inferences (default: 10)"
+    )
     add_boards_argument(parser)
     add_results_argument(parser)
 
@@ -96,14 +103,14 @@ def _own_model(args: argparse.Namespace) -> SuiteConfig:
         file=args.vectors,
         labels=args.labels,
         metric=args.metric,
-        quantise="none" if args.no_quantise else "host",
+        quantise=args.quantise,
         dtype=args.dtype,
     )
     suite = single_model_suite(args.target, vectors, sessions=3, warm_up=1, iterations=10)
     return replace(suite, **_repetition(args))
 
 
-def _repetition(args: argparse.Namespace) -> dict[str, int]:
+def _repetition(args: argparse.Namespace) -> dict[str, Any]:
     """Overrides from the command line, checked."""
     chosen = {}
     for name, least in (("sessions", 1), ("warm_up", 0), ("iterations", 1)):

@@ -41,4 +41,6 @@ def _folder(args: argparse.Namespace) -> Path:
     for path in (Path(args.run), args.results / args.run):
         if (path / "journal.jsonl").exists():
             return path
-    raise UsageError(f"no run {args.run!r} here or in {args.results}; hilbench show lists the newest")
+    raise UsageError(
+        f"no run {args.run!r} here or in {args.results}; hilbench show lists the newest"
+    )

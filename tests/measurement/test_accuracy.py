@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hilbench.errors import EXIT_COULD_NOT_MEASURE, MeasurementError
-from hilbench.measure.accuracy import (
+from hilbench.measurement.accuracy import (
     auc,
     dequantise,
     evaluate,

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from hilbench.errors import ImageError
-from hilbench.measure.memory import image_memory
+from hilbench.measurement.memory import image_memory
 
 SOURCE = """
 int zeroed[1000];

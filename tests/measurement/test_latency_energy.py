@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from hilbench.drivers.power import none, synthetic
 from hilbench.errors import ConfigError, MeasurementError
-from hilbench.measure.energy import duration_us, session_energy_uj
-from hilbench.measure.latency import (
+from hilbench.measurement.energy import duration_us, session_energy_uj
+from hilbench.measurement.latency import (
     latency,
     latency_us,
     operator_shares,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hilbench.errors import MeasurementError
-from hilbench.measure.agreement import agreement
+from hilbench.measurement.agreement import agreement
 
 
 def sentence(*arguments):

@@ -11,7 +11,7 @@ import numpy as np
 
 from hilbench.errors import MeasurementError
 from hilbench.interfaces import PowerMeter
-from hilbench.measure.latency import TicksSummary
+from hilbench.measurement.latency import TicksSummary
 from hilbench.records import ClockInfo
 
 US_PER_S = 1e6
