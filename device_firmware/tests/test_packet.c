@@ -2,6 +2,8 @@
 #include "check.h"
 #include "fake_port.h"
 #include "golden_types.h"
+#include "hb_cobs.h"
+#include "hb_crc32.h"
 #include "hb_packet.h"
 
 #include "golden.h"
@@ -97,6 +99,24 @@ static void flipped_bits_are_dropped(void) {
     }
 }
 
+/* Intact by its CRC, but the length field says otherwise. */
+static void wrong_length_is_dropped(void) {
+    for (uint16_t length = 1; length <= 0x101; length = (uint16_t)(length + 0x100)) {
+        uint8_t body[HB_HEADER_BYTES], crc_bytes[HB_CRC_BYTES];
+        struct hb_writer w = {body, sizeof body, true}, c = {crc_bytes, sizeof crc_bytes, true};
+        hb_put_u8(&w, HB_PROTOCOL_VERSION);
+        hb_put_u8(&w, HB_TYPE_ECHO);
+        hb_put_u32(&w, 0x00010001);
+        hb_put_u16(&w, length); /* there is no payload */
+        hb_put_u32(&c, hb_crc32(0, body, sizeof body));
+        const struct hb_tail pieces[] = {{body, sizeof body}, {crc_bytes, sizeof crc_bytes}};
+        fake_port_reset();
+        hb_cobs_write(pieces, 2, hb_port_uart_write);
+        hb_port_uart_write((const uint8_t *)"", 1);
+        damaged(fake.tx, fake.tx_length);
+    }
+}
+
 static void too_long_a_run_is_counted_once(void) {
     static uint8_t noise[5000];
     memset(noise, 0x41, sizeof noise);
@@ -126,6 +146,7 @@ int main(void) {
     payloads_of_wrong_length_are_refused();
     truncated_packets_are_dropped();
     flipped_bits_are_dropped();
+    wrong_length_is_dropped();
     too_long_a_run_is_counted_once();
     largest_packet_fits_and_one_more_byte_does_not();
     (void)digests;
