@@ -11,12 +11,12 @@
 #include <stdint.h>
 
 struct hb_port_info {
-    const char *name;        /* the port's folder, e.g. "mps2-an386" */
-    const char *chip;        /* e.g. "cortex-m4" */
-    uint32_t counter_hz;     /* rate of hb_port_counter() */
-    uint8_t counter_bits;    /* it wraps at 2^counter_bits; longer than any inference */
-    uint8_t clock_source;    /* enum hb_clock_source: how counter_hz is known */
-    bool untested;           /* true until somebody ran this port on a board */
+    const char *name;     /* the port's folder, e.g. "mps2-an386" */
+    const char *chip;     /* e.g. "cortex-m4" */
+    uint32_t counter_hz;  /* rate of hb_port_counter() */
+    uint8_t counter_bits; /* it wraps at 2^counter_bits; longer than any inference */
+    uint8_t clock_source; /* enum hb_clock_source: how counter_hz is known */
+    bool untested;        /* true until somebody ran this port on a board */
 };
 
 void hb_port_init(void);

@@ -1,5 +1,5 @@
-/* What a runtime (the on-device executor) supplies. Implement these five functions around any engine
- * and the whole harness works with it. One model at a time. */
+/* What a runtime (the on-device executor) supplies. Implement these five functions around any
+ * engine and the whole harness works with it. One model at a time. */
 #ifndef HB_RUNTIME_H
 #define HB_RUNTIME_H
 
