@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hilbench.board.conversation import Conversation
 from hilbench.board.results import Batches
 from hilbench.errors import (
     BoardError,
-    DeviceError,
     LinkError,
     ModelTooLargeError,
     UsageError,
@@ -58,14 +58,6 @@ JobT = TypeVar("JobT", bound=Job)
 _ECHO_BYTES = 32  # sent at hello() to measure the round trip
 _ECHOES = 3
 _TOKENS = 0xFFFF
-
-
-@dataclass
-class _Traffic:
-    """Byte counts of a session."""
-
-    sent: int = 0
-    received: int = 0
 
 
 def _random_token() -> int:
@@ -109,12 +101,11 @@ class BoardClient:
         self._clock = clock
         self._token = token
         self._decoder = Decoder()
-        self._transfer: Transfer | None = None
+        self._conversation: Conversation | None = None
         self._hello: HelloReply | None = None
         self._loaded: Loaded | None = None
         self._model_sha256: bytes | None = None
         self._profile_vector: bytes | None = None
-        self._traffic = _Traffic()
         self._damaged_before = 0
 
     # -- session --------------------------------------------------------------------------------
@@ -129,10 +120,10 @@ class BoardClient:
         """
         self._loaded = None
         self._model_sha256 = self._profile_vector = None
-        self._traffic = _Traffic()
         self._damaged_before = self._decoder.bad_packets
         noise_before = self._decoder.noise_bytes
-        transfer = self._transfer = Transfer(
+        self._conversation = None
+        transfer = Transfer(
             self._id,
             self._token(),
             baud=self._baud,
@@ -140,24 +131,20 @@ class BoardClient:
             first_sequence=self._token(),
             decoder=self._decoder,
         )
+        talk = Conversation(self._link, transfer, self._timeouts, self._clock)
         request = Request(Hello())
-        deadline_s = self._clock() + self._timeouts.hello_s
         transfer.submit(request)
-        while not request.done:
-            now = self._clock()
-            if now >= deadline_s:
-                noise = self._decoder.noise_bytes - noise_before
-                self._transfer = None
-                raise BoardError(
-                    f"board {self._id}: no HELLO within {self._timeouts.hello_s:g} s; heard "
-                    f"{self._traffic.received} bytes, of them {noise} in damaged packets, and "
-                    f"{transfer.foreign_packets} packets of other sessions; check port, baud rate "
-                    f"and that hilbench firmware is flashed, then reset the board"
-                )
-            self._step(transfer, deadline_s)
+        if not talk.step_until(lambda: request.done, self._timeouts.hello_s):
+            noise = self._decoder.noise_bytes - noise_before
+            raise BoardError(
+                f"board {self._id}: no HELLO within {self._timeouts.hello_s:g} s; heard "
+                f"{talk.bytes_received} bytes, of them {noise} in damaged packets, and "
+                f"{transfer.foreign_packets} packets of other sessions; check port, baud rate "
+                f"and that hilbench firmware is flashed, then reset the board"
+            )
         reply = cast("HelloReply", request.reply)
         transfer.negotiate(reply)
-        self._hello = reply
+        self._conversation, self._hello = talk, reply
         self._model_sha256 = reply.model_sha256 if reply.model_loaded else None
         for _ in range(_ECHOES):
             self.echo(bytes(_ECHO_BYTES))
@@ -169,13 +156,11 @@ class BoardClient:
         Raises:
             BoardError: no HELLO within ``hello_s`` after the reset.
         """
-        transfer = self._session()
-        boots = transfer.boot_hellos
+        talk = self._session()
+        boots = talk.transfer.boot_hellos
         self._do(Request(Reset()))
-        # The reset has begun; its own HELLO may be lost, then hello() asks.
-        deadline_s = self._clock() + self._timeouts.hello_s / 2
-        while transfer.boot_hellos == boots and self._clock() < deadline_s:
-            self._listen(transfer, deadline_s)
+        # Its own HELLO may be lost on the way; then hello() asks.
+        talk.step_until(lambda: talk.transfer.boot_hellos > boots, self._timeouts.hello_s / 2)
         return self.hello()
 
     def close(self) -> None:
@@ -201,7 +186,7 @@ class BoardClient:
         Raises:
             ModelTooLargeError: with bytes needed and available.
         """
-        transfer, hello = self._session(), self.identity
+        talk, hello = self._session(), self.identity
         if self._model_sha256 != sha256:
             if len(data) > hello.pool_bytes:
                 raise ModelTooLargeError(
@@ -214,7 +199,7 @@ class BoardClient:
                 self.write(Region.POOL, 0, data)
             else:
                 probe.write_memory(hello.pool_address, data)
-        transfer.forget_speed()
+        talk.transfer.forget_model()
         load = Request(Load(len(data), sha256), work_s=len(data) / SLOWEST_HASH_BYTES_PER_S)
         self._loaded = cast("Loaded", self._do(load).reply)
         self._model_sha256 = sha256
@@ -272,15 +257,25 @@ class BoardClient:
         if want_ticks and ticks_fit:
             flags |= RunFlag.PUSH_TICKS
         results = Batches(len(rows), loaded.output_bytes)
+
+        def progress() -> None:
+            if on_progress is not None:
+                on_progress(results.vectors)
+
+        def finished(job: RunJob) -> None:
+            results.add(job)
+            progress()
+
         if loaded.slots == 0:
-            self._run_direct(rows, warm_up, iterations, flags, results, on_progress)
+            for row in rows:
+                warm = warm_up if results.vectors == 0 else 0
+                results.add_vector(list(self._run_direct(row, warm + iterations, flags)), warm)
+                progress()
         else:
-            size = loaded.slots
+            size = min(loaded.slots, batch or loaded.slots)
             if want_ticks and ticks_fit:
                 size = min(size, hello.ticks_capacity // iterations)
-            size = min(size, batch or size)
-            chunks = [rows[at : at + size] for at in range(0, len(rows), size)]
-            self._run_batches(chunks, warm_up, iterations, flags, results, on_progress)
+            self._run_batches(rows, size, Run(0, 0, warm_up, iterations, flags, 0), finished)
         self._profile_vector = rows[0].tobytes()
         return results.total(want_outputs=want_outputs)
 
@@ -347,15 +342,15 @@ class BoardClient:
 
     def link_figures(self) -> LinkFigures:
         """Return what the session cost on the wire so far; ``bad_packets_board`` since reset."""
-        transfer = self._session()
+        talk = self._session()
         stats = cast("LinkStatsReply", self._do(Request(LinkStats())).reply)
         return LinkFigures(
-            bytes_sent=self._traffic.sent,
-            bytes_received=self._traffic.received,
-            retransmitted_packets=transfer.retransmitted_packets,
+            bytes_sent=talk.bytes_sent,
+            bytes_received=talk.bytes_received,
+            retransmitted_packets=talk.transfer.retransmitted_packets,
             bad_packets_host=self._decoder.bad_packets - self._damaged_before,
             bad_packets_board=stats.bad_packets,
-            runs_repeated=transfer.runs_repeated,
+            runs_repeated=talk.transfer.runs_repeated,
         )
 
     # -- state ----------------------------------------------------------------------------------
@@ -374,12 +369,12 @@ class BoardClient:
     @property
     def log(self) -> Sequence[tuple[int, str]]:
         """The firmware's last LOG texts of this session as (level, text)."""
-        return tuple(self._transfer.logs) if self._transfer else ()
+        return tuple(self._conversation.transfer.logs) if self._conversation else ()
 
-    def _session(self) -> Transfer:
-        if self._transfer is None:
+    def _session(self) -> Conversation:
+        if self._conversation is None:
             raise UsageError(f"board {self._id}: no session; call hello() first")
-        return self._transfer
+        return self._conversation
 
     def _model(self) -> Loaded:
         if self._loaded is None:
@@ -398,106 +393,30 @@ class BoardClient:
     # -- runs -----------------------------------------------------------------------------------
 
     def _run_batches(
-        self,
-        chunks: list[NDArray[np.uint8]],
-        warm_up: int,
-        iterations: int,
-        flags: int,
-        results: Batches,
-        on_progress: Callable[[int], None] | None,
+        self, rows: NDArray[np.uint8], size: int, run: Run, progress: Callable[[RunJob], None]
     ) -> None:
-        transfer = self._session()
-        output_bytes = self._model().output_bytes
+        talk, output_bytes = self._session(), self._model().output_bytes
         before: RunJob | None = None
-        for chunk in chunks:
-            run = Run(0, len(chunk), warm_up, iterations, flags, 0)
-            job = RunJob(run, chunk.tobytes(), output_bytes)
-            transfer.submit(job)
+        for at in range(0, len(rows), size):
+            batch = rows[at : at + size]
+            job = RunJob(replace(run, slots=len(batch)), batch.tobytes(), output_bytes)
+            talk.transfer.submit(job)
             if before is not None:  # its outputs come in while this one's inputs go out
-                self._finish(before, results, on_progress)
-            self._drive(job, lambda job=job: job.ran)  # type: ignore[misc]
+                talk.drive(before, lambda job=before: job.done)  # type: ignore[misc]
+                progress(before)
+            talk.drive(job, lambda job=job: job.ran)  # type: ignore[misc]
             before = job
         if before is not None:
-            self._finish(before, results, on_progress)
+            talk.drive(before, lambda: before.done)
+            progress(before)
 
-    def _finish(
-        self, job: RunJob, results: Batches, on_progress: Callable[[int], None] | None
-    ) -> None:
-        self._drive(job, lambda: job.done)
-        results.add(job)
-        if on_progress is not None:
-            on_progress(results.vectors)
-
-    def _run_direct(
-        self,
-        rows: NDArray[np.uint8],
-        warm_up: int,
-        iterations: int,
-        flags: int,
-        results: Batches,
-        on_progress: Callable[[int], None] | None,
-    ) -> None:
-        output_bytes = self._model().output_bytes
-        for row in rows:
-            vector = row.tobytes()
-            left = iterations + (warm_up if results.vectors == 0 else 0)
-            while left:
-                job = RunJob(Run(0, 1, 0, 1, flags, 0), vector, output_bytes, restores=False)
-                done = self._do(job).result
-                if done is not None and done.inferences == 0:  # the cold one used up the input
-                    results.add_cold(job)
-                    continue
-                left -= 1
-                if left < iterations:
-                    results.add_iteration(job)
-            results.next_vector()
-            if on_progress is not None:
-                on_progress(results.vectors)
-
-    # -- moving bytes ---------------------------------------------------------------------------
+    def _run_direct(self, row: NDArray[np.uint8], inferences: int, flags: int) -> Iterator[RunJob]:
+        """Yield one RUN for each inference, and one more for a cold one: it uses up the input."""
+        while inferences:
+            run = Run(0, 1, 0, 1, flags, 0)
+            job = RunJob(run, row.tobytes(), self._model().output_bytes, restores=False)
+            yield self._do(job)
+            inferences -= job.inferences_done
 
     def _do(self, job: JobT) -> JobT:
-        self._session().submit(job)
-        self._drive(job, lambda: job.done)
-        return job
-
-    def _drive(self, job: Job, finished: Callable[[], bool]) -> None:
-        transfer = self._session()
-        begun_s = self._clock()
-        try:
-            while not finished():
-                limit_s = self._timeouts.reply_s + job.work_s
-                if transfer.running:
-                    limit_s = self._timeouts.run_s
-                deadline_s = max(begun_s, transfer.progress_s) + limit_s
-                if self._clock() >= deadline_s:
-                    raise self._silence(job, limit_s, running=transfer.running)
-                self._step(transfer, deadline_s)
-        except BaseException:
-            transfer.abandon()
-            raise
-
-    def _silence(self, job: Job, limit_s: float, *, running: bool) -> BoardError:
-        if running:
-            return BoardError(
-                f"board {self._id}: no reply to {job.what} within {limit_s:g} s; is the firmware "
-                f"hung? reset or power-cycle it (`hilbench boards`), or raise run_s in boards.toml"
-            )
-        return BoardError(
-            f"board {self._id}: no reply to {job.what} within {limit_s:g} s; is it still plugged "
-            f"in and powered? reset or power-cycle it and see `hilbench boards`"
-        )
-
-    def _step(self, transfer: Transfer, deadline_s: float) -> None:
-        now = self._clock()
-        if data := transfer.send(now):
-            self._traffic.sent += len(data)
-            self._link.write(data, max(deadline_s - now, 0.001))
-        self._listen(transfer, deadline_s)
-
-    def _listen(self, transfer: Transfer, deadline_s: float) -> None:
-        wake_s = transfer.wake_s()
-        until_s = deadline_s if wake_s is None else min(deadline_s, wake_s)
-        if data := self._link.read(max(0.0, until_s - self._clock())):
-            self._traffic.received += len(data)
-            transfer.receive(data, self._clock())
+        return self._session().do(job)

@@ -21,7 +21,6 @@ class Batches:
         self._done: list[RunDone] = []
         self._cold_ticks: int | None = None
         self._equal = True
-        self._iterations = 0  # of the current vector, direct mode
 
     def add(self, job: RunJob) -> None:
         """Take a finished RUN of whole vectors."""
@@ -31,26 +30,21 @@ class Batches:
             self._outputs[self.vectors : self.vectors + job.run.slots] = rows
         self.vectors += job.run.slots
 
-    def add_iteration(self, job: RunJob) -> None:
-        """Take one inference of the current vector (a board without slots)."""
-        self._take(job)
-        if job.outputs:
-            row = np.frombuffer(job.outputs, np.uint8)
-            if self._iterations and not np.array_equal(row, self._outputs[self.vectors]):
-                self._equal = False
-            self._outputs[self.vectors] = row
-        self._iterations += 1
-
-    def next_vector(self) -> None:
-        """All iterations of the current vector are in."""
+    def add_vector(self, jobs: list[RunJob], warm_up: int) -> None:
+        """Take the RUNs of one vector, an inference each (a board without slots)."""
+        timed = []
+        for job in jobs:
+            if job.inferences_done:
+                timed.append(job)
+            elif job.result is not None and not job.repeats:
+                self._cold_ticks = job.result.cold_ticks
+        timed = timed[warm_up:]
+        for job in timed:
+            self._take(job)
+            self._equal = self._equal and job.outputs == timed[0].outputs
+        if timed[-1].outputs:
+            self._outputs[self.vectors] = np.frombuffer(timed[-1].outputs, np.uint8)
         self.vectors += 1
-        self._iterations = 0
-
-    def add_cold(self, job: RunJob) -> None:
-        """Take a warm-up that was a RUN of its own: only its cold inference counts."""
-        assert job.result is not None
-        if job.result.cold_valid:
-            self._cold_ticks = job.result.cold_ticks
 
     def _take(self, job: RunJob) -> None:
         done = job.result

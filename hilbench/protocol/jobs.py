@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from hilbench.protocol.messages import Data, Read, Region, Run, RunDone, RunFlag
-from hilbench.protocol.refusals import wire_name
 from hilbench.protocol.schema import Message
+from hilbench.protocol.sentences import wire_name
 
 # A slow 8-bit core still hashes and checks this much; only patience is derived from it.
 SLOWEST_HASH_BYTES_PER_S = 30_000
 SLOWEST_CRC_BYTES_PER_S = 100_000
-_DATA_HEADER_BYTES = 5
+DATA_HEADER_BYTES = 5
 
 
 class Job:
@@ -55,7 +55,7 @@ class Request(Job):
 
 
 def _data(region: Region, offset: int, data: bytes, packet_bytes: int) -> Iterator[Message]:
-    room = packet_bytes - _DATA_HEADER_BYTES
+    room = packet_bytes - DATA_HEADER_BYTES
     for at in range(0, len(data), room):
         yield Data(region, offset + at, data[at : at + room])
 
@@ -133,6 +133,11 @@ class RunJob(Job):
         if self.resend_inputs:
             yield from _data(Region.INPUT, 0, self.inputs, packet_bytes)
         yield self.run
+
+    @property
+    def inferences_done(self) -> int:
+        """Timed inferences of the finished run; 0 when the cold one used up the input."""
+        return self.result.inferences if self.result else 0
 
     def finish(self, result: RunDone) -> list[tuple[Region, int, int]]:
         """Take RUN_DONE; return what is to come as (region, offset, bytes)."""

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
-from hilbench.errors import BoardError, LinkError, ProtocolError
+from hilbench.protocol import sentences
+from hilbench.protocol.items import Item, Stream, short_bytes
 from hilbench.protocol.jobs import Job, Request, RunJob, WriteJob
 from hilbench.protocol.messages import (
     REPLY,
@@ -26,61 +26,23 @@ from hilbench.protocol.messages import (
     Log,
     Read,
     ReadData,
-    Region,
     Reset,
     Run,
     RunDone,
     RunStarted,
 )
 from hilbench.protocol.packets import Decoder, Packet, encoded_bytes
-from hilbench.protocol.refusals import refusal, wire_name
+from hilbench.protocol.round_trip import RoundTrip
 from hilbench.protocol.schema import Message
 
 MAX_TRIES = 8
 SPLIT_TRIES = 2  # then a long packet is cut
 MAX_RUN_REPEATS = 3
 MAX_REWRITES = 2
-FIRST_TIMEOUT_S = 0.1  # before any round trip was seen
-SLACK_S = 0.02  # scheduling on both sides
 RUN_SLACK_S = 0.5  # a needless second RUN spoils the run, so wait longer for RUN_STARTED
 _HALF = 0x8000  # of the sequence numbers
 _LONGEST_BACKOFF = 6  # doublings
-_SHORTEST_BYTES = 64
 _MAX_LOG_LINES = 200
-
-
-def _short(size: int) -> int:
-    """Return a quarter of a packet's data bytes, or all of a short one."""
-    return min(size, max(_SHORTEST_BYTES, -(-size // 4)))
-
-
-@dataclass
-class _Stream:
-    """Pieces of a region that come in ascending order."""
-
-    region: int
-    at: int
-    end: int
-    tries: int = 1
-    moved: bool = False
-
-
-@dataclass(eq=False)
-class _Item:
-    """One packet that waits for its answer."""
-
-    message: Message
-    job: Job
-    tries: int = 0
-    sequence: int = -1
-    wire: bytes = b""
-    first_index: int = -1
-    last_index: int = -1
-    sent_s: float = 0.0
-    answered: bool = False
-    started_s: float | None = None  # RUN_STARTED came
-    asked_again: bool = False  # for a RUN_DONE that was lost
-    streams: list[_Stream] = field(default_factory=list)
 
 
 class Transfer:
@@ -126,25 +88,23 @@ class Transfer:
         self.boot_hellos = 0
         self.logs: deque[tuple[int, str]] = deque(maxlen=_MAX_LOG_LINES)
         self.progress_s = float("-inf")
-        self._bytes_per_s = baud / 10
+        self._round_trip = RoundTrip(baud / 10)
         self._run_patience_s = run_patience_s
         self._inference_s: float | None = None
-        self._rtt_s: float | None = None
-        self._rtt_deviation_s = 0.0
-        self._backoff = 0
         self._quiet_since_s = float("-inf")
         self._sequence = first_sequence
         self._last_run_sequence: int | None = None
         self._index = 0
         self._jobs: deque[Job] = deque()
-        self._fresh: Iterator[_Item] | None = None
-        self._head: _Item | None = None
-        self._again: deque[_Item] = deque()
-        self._open: dict[int, _Item] = {}  # by sequence, everything unanswered
-        self._in_flight: dict[int, _Item] = {}  # the same, by last transmission, lost ones left out
+        self._fresh: Iterator[Item] | None = None
+        self._head: Item | None = None
+        self._again: deque[Item] = deque()
+        self._open: dict[int, Item] = {}  # by sequence, everything unanswered
+        self._in_flight: dict[int, Item] = {}  # the same, by last transmission, lost ones left out
         self._in_flight_bytes = 0
-        self._run: _Item | None = None
+        self._run: Item | None = None
         self._reset_asked = False
+        self._cold_over = False
 
     # -- asking ---------------------------------------------------------------------------------
 
@@ -157,11 +117,12 @@ class Transfer:
         """Use the board's packet size and receive window."""
         self.packet_bytes = hello.packet_bytes
         self.window_bytes = hello.window_bytes
-        self._backoff = 0  # HELLO waited for a boot, not for the line
+        self._round_trip.heard()  # HELLO waited for a boot, not for the line
 
-    def forget_speed(self) -> None:
-        """Forget how long an inference takes: another model is loaded."""
+    def forget_model(self) -> None:
+        """Forget what is known of the model's runs: another may be loaded."""
         self._inference_s = None
+        self._cold_over = False
 
     def abandon(self) -> None:
         """Drop every job; late answers are counted and ignored."""
@@ -197,14 +158,12 @@ class Transfer:
         """Return when ``send`` has something to say even if nothing arrives."""
         if not self._in_flight:
             return None
-        return self._quiet_since_s + self._patience_s() * 2.0 ** min(
-            self._backoff, _LONGEST_BACKOFF
-        )
+        return self._quiet_since_s + self._patience_s() * self._round_trip.backoff
 
     def _patience_s(self) -> float:
-        rtt_s = FIRST_TIMEOUT_S if self._rtt_s is None else self._rtt_s
-        wire_s = (self._in_flight_bytes + 2 * encoded_bytes(self.packet_bytes)) / self._bytes_per_s
-        wait_s = rtt_s + 4 * self._rtt_deviation_s + wire_s + SLACK_S
+        wait_s = self._round_trip.wait_s(
+            self._in_flight_bytes + 2 * encoded_bytes(self.packet_bytes)
+        )
         if self._run is None:
             return wait_s + max(item.job.work_s for item in self._in_flight.values())
         job = self._run.job
@@ -216,7 +175,7 @@ class Transfer:
             return self._run_patience_s * 2.0**job.repeats
         return wait_s + 2 * self._inference_s * job.inferences * 2.0**job.repeats
 
-    def _next(self) -> _Item | None:
+    def _next(self) -> Item | None:
         while self._again and self._again[0].answered:
             self._again.popleft()
         if self._run is not None:
@@ -231,19 +190,19 @@ class Transfer:
         self._head = None
         return item
 
-    def _fresh_item(self) -> _Item | None:
+    def _fresh_item(self) -> Item | None:
         while self._head is None:
             if self._fresh is None:
                 if not self._jobs:
                     return None
                 job = self._jobs.popleft()
-                self._fresh = (_Item(m, job) for m in job.messages(self.packet_bytes))
+                self._fresh = (Item(m, job) for m in job.messages(self.packet_bytes))
             self._head = next(self._fresh, None)
             if self._head is None:
                 self._fresh = None
         return self._head
 
-    def _may_send(self, item: _Item) -> bool:
+    def _may_send(self, item: Item) -> bool:
         if isinstance(item.message, Run) and not all(
             isinstance(other.message, Data) for other in self._in_flight.values()
         ):
@@ -252,7 +211,7 @@ class Transfer:
             self._pack(item)
         return not self._in_flight or (self._in_flight_bytes + len(item.wire) <= self.window_bytes)
 
-    def _pack(self, item: _Item) -> None:
+    def _pack(self, item: Item) -> None:
         if isinstance(item.message, Run):
             last = self._last_run_sequence
             if last is not None and not 0 < (self._sequence + 1 - last) & 0xFFFF < _HALF:
@@ -266,16 +225,18 @@ class Transfer:
             self._last_run_sequence = item.sequence
         if isinstance(item.message, Read):
             m = item.message
-            item.streams = [_Stream(m.region, m.offset, m.offset + m.length, item.tries + 1)]
+            item.streams = [Stream(m.region, m.offset, m.offset + m.length, item.tries + 1)]
         self._open[item.sequence] = item
 
-    def _transmit(self, item: _Item, now: float) -> bytes:
+    def _transmit(self, item: Item, now: float) -> bytes:
         if item.tries >= MAX_TRIES and not isinstance(item.message, Hello):
-            raise LinkError(
-                f"board {self.board_id}: a {wire_name(type(item.message))} packet of "
-                f"{len(item.wire)} bytes (for {item.job.what}) was sent {item.tries} times without "
-                f"an answer, {self.decoder.bad_packets} damaged packets were heard; "
-                f"check cable, ground and baud rate"
+            raise sentences.lost_packet(
+                self.board_id,
+                type(item.message),
+                len(item.wire),
+                item.job.what,
+                tries=item.tries,
+                damaged=self.decoder.bad_packets,
             )
         if not self._in_flight and item.tries == 0:
             self.progress_s = max(self.progress_s, now)
@@ -297,7 +258,7 @@ class Transfer:
     # -- losses ---------------------------------------------------------------------------------
 
     def _time_out(self) -> None:
-        self._backoff += 1
+        self._round_trip.silent()
         if self._run is not None:
             if self._run not in self._again:
                 self._again.appendleft(self._run)
@@ -305,16 +266,16 @@ class Transfer:
         for item in list(self._in_flight.values()):
             self._lose(item)
 
-    def _close(self, item: _Item) -> None:
+    def _close(self, item: Item) -> None:
         item.answered = True
         self._open.pop(item.sequence, None)
         self._leave_flight(item)
 
-    def _leave_flight(self, item: _Item) -> None:
+    def _leave_flight(self, item: Item) -> None:
         if self._in_flight.pop(item.sequence, None) is not None:
             self._in_flight_bytes -= len(item.wire)
 
-    def _lose(self, item: _Item) -> None:
+    def _lose(self, item: Item) -> None:
         if not item.streams:
             if isinstance(item.message, Data) and item.tries >= SPLIT_TRIES:
                 self._split(item, item.message)
@@ -328,9 +289,9 @@ class Transfer:
                 tries = 0 if stream.moved else stream.tries
                 self._read_again(item.job, stream.region, stream.at, stream.end, tries)
 
-    def _split(self, item: _Item, data: Data) -> None:
+    def _split(self, item: Item, data: Data) -> None:
         """Cut a packet that gets lost again and again: short ones pass where long ones do not."""
-        size = _short(len(data.data))
+        size = short_bytes(len(data.data))
         if size >= len(data.data):
             self._leave_flight(item)
             self._again.append(item)
@@ -339,15 +300,15 @@ class Transfer:
         self.retransmitted_packets += 1
         for at in range(0, len(data.data), size):
             part = Data(data.region, data.offset + at, data.data[at : at + size])
-            self._again.append(_Item(part, item.job))
+            self._again.append(Item(part, item.job))
 
     def _read_again(self, job: Job, region: int, start: int, end: int, tries: int) -> None:
         """Ask for a gap; a range keeps its count of tries over new sequence numbers."""
         size = end - start
-        if tries >= SPLIT_TRIES and (short := _short(min(size, self.packet_bytes))) < size:
+        if tries >= SPLIT_TRIES and (short := short_bytes(min(size, self.packet_bytes))) < size:
             size, tries = short, 0
         for at in range(start, end, size):
-            self._again.append(_Item(Read(region, at, min(size, end - at)), job, tries))
+            self._again.append(Item(Read(region, at, min(size, end - at)), job, tries))
 
     def _lose_before(self, index: int) -> None:
         lost = []
@@ -397,7 +358,7 @@ class Transfer:
                 ErrorCode.WRONG_SESSION,
                 self.session,
             ):
-                raise refusal(self.board_id, error)
+                raise sentences.refusal(self.board_id, error)
         if packet.type == HelloReply.TYPE and packet.session == 0:
             self.boot_hellos += 1
             oldest = next(iter(self._open.values()), None)
@@ -406,13 +367,11 @@ class Transfer:
                     oldest.job.done = True
                     self._close(oldest)
             elif oldest is None or not isinstance(oldest.message, Hello):
-                during = oldest.job.what if oldest else "a pause"
-                raise BoardError(
-                    f"board {self.board_id} reset itself during {during}; "
-                    f"check its supply and the firmware's stack, then run again"
+                raise sentences.reset_itself(
+                    self.board_id, oldest.job.what if oldest else "a pause"
                 )
 
-    def _answer(self, item: _Item, message: Message, now: float) -> None:
+    def _answer(self, item: Item, message: Message, now: float) -> None:
         reply = type(message).TYPE
         is_run = isinstance(item.message, Run)
         if reply == Error.TYPE:
@@ -427,12 +386,9 @@ class Transfer:
         elif reply == item.message.TYPE | REPLY and not item.streams:
             self._single(item, message, now)
         else:
-            raise ProtocolError(
-                f"board {self.board_id} answered {wire_name(type(item.message))} with "
-                f"{wire_name(type(message))}; rebuild and flash the firmware (make firmware)"
-            )
+            raise sentences.wrong_reply(self.board_id, type(item.message), type(message))
 
-    def _single(self, item: _Item, message: Message, now: float) -> None:
+    def _single(self, item: Item, message: Message, now: float) -> None:
         self._measure(item, now)
         self._close(item)
         self._lose_before(item.first_index)
@@ -444,21 +400,14 @@ class Transfer:
             job.missing_bytes -= len(item.message.data)
             job.done = not job.missing_bytes
 
-    def _measure(self, item: _Item, now: float) -> None:
-        """Update the round trip by RFC 6298; a retransmitted packet says nothing (Karn)."""
-        if item.tries != 1:
+    def _measure(self, item: Item, now: float) -> None:
+        if item.tries != 1:  # which transmission was answered? (Karn)
             return
-        self._backoff = 0
-        if item.job.work_s or isinstance(item.message, Hello):  # a board may still be booting
-            return
-        rtt_s = max(0.0, now - item.sent_s)
-        if self._rtt_s is None:
-            self._rtt_s, self._rtt_deviation_s = rtt_s, rtt_s / 2
-        else:
-            self._rtt_deviation_s += (abs(rtt_s - self._rtt_s) - self._rtt_deviation_s) / 4
-            self._rtt_s += (rtt_s - self._rtt_s) / 8
+        self._round_trip.heard()
+        if not item.job.work_s and not isinstance(item.message, Hello):  # a boot may be in between
+            self._round_trip.measure(max(0.0, now - item.sent_s))
 
-    def _piece(self, item: _Item, piece: ReadData, now: float) -> None:
+    def _piece(self, item: Item, piece: ReadData, now: float) -> None:
         if item is self._run:  # pushed, so RUN_DONE was lost: ask for it again
             if not item.asked_again:
                 item.asked_again = True
@@ -471,15 +420,12 @@ class Transfer:
             self.late_packets += 1
             return
         if end > stream.end:
-            raise ProtocolError(
-                f"board {self.board_id} sent bytes up to {end} of {Region(piece.region).name}, "
-                f"asked were bytes up to {stream.end}; rebuild and flash the firmware"
-            )
+            raise sentences.too_many_bytes(self.board_id, piece.region, end, stream.end)
         if start > stream.at:
             self._read_again(item.job, stream.region, stream.at, start, stream.tries)
         stream.at, stream.moved = end, True
         item.job.deliver(piece.region, start, piece.data)
-        self._backoff = 0
+        self._round_trip.heard()
         self.progress_s = now
         if all(s.at >= s.end for s in item.streams):
             self._close(item)
@@ -492,15 +438,15 @@ class Transfer:
             if isinstance(item.message, Data):
                 self._close(item)
 
-    def _started(self, item: _Item, now: float) -> None:
+    def _started(self, item: Item, now: float) -> None:
         if item is not self._run:
             return
         self._confirm_inputs()
         if item.started_s is None:
             item.started_s = self.progress_s = now
-            self._backoff = 0
+            self._round_trip.heard()
 
-    def _ran(self, item: _Item, result: RunDone, now: float) -> None:
+    def _ran(self, item: Item, result: RunDone, now: float) -> None:
         job = item.job
         if item is not self._run or not isinstance(job, RunJob):
             return
@@ -510,16 +456,17 @@ class Transfer:
             self._again.remove(item)
         self._leave_flight(item)
         self.progress_s = now
-        self._backoff = 0
+        self._round_trip.heard()
         if job.inferences and item.started_s is not None:
             per_inference_s = max(0.0, now - item.started_s) / job.inferences
             self._inference_s = max(self._inference_s or 0.0, per_inference_s)
         if result.rx_bytes_during:
             self._repeat(item, job, result)
             return
+        self._check(job, result)
         expected = job.finish(result)
         if item.tries == 1 and expected:
-            item.streams = [_Stream(region, at, at + size) for region, at, size in expected]
+            item.streams = [Stream(region, at, at + size) for region, at, size in expected]
             self._quiet_since_s = now
             self._in_flight[item.sequence] = item
             self._in_flight_bytes += len(item.wire)
@@ -528,20 +475,25 @@ class Transfer:
         for region, at, size in expected:
             self._read_again(job, region, at, at + size, 0)
 
-    def _repeat(self, item: _Item, job: RunJob, result: RunDone) -> None:
+    def _check(self, job: RunJob, result: RunDone) -> None:
+        asked = job.run.slots * job.run.iterations
+        cold_alone = not (job.restores or self._cold_over or result.inferences)
+        self._cold_over = True
+        if (result.inferences != asked and not cold_alone) or result.ticks_stored > asked:
+            raise sentences.miscounted(self.board_id, result.inferences, result.ticks_stored, asked)
+
+    def _repeat(self, item: Item, job: RunJob, result: RunDone) -> None:
         self._close(item)
         if job.repeats >= MAX_RUN_REPEATS:
-            raise LinkError(
-                f"board {self.board_id}: {job.what} was disturbed {job.repeats + 1} times, last by "
-                f"{result.rx_bytes_during} bytes while the line had to be silent; "
-                f"find what else writes to the line"
+            raise sentences.disturbed(
+                self.board_id, job.what, job.repeats + 1, result.rx_bytes_during
             )
         job.repeats += 1
         self.runs_repeated += 1
         job.resend_inputs = not job.restores
         self._jobs.appendleft(job)
 
-    def _refused(self, item: _Item, error: Error, now: float) -> None:
+    def _refused(self, item: Item, error: Error, now: float) -> None:
         job = item.job
         self._close(item)
         if item is self._run:
@@ -550,17 +502,17 @@ class Transfer:
             job.done = True  # an earlier RESET got through
             return
         if not isinstance(job, RunJob) or error.code != ErrorCode.INPUT_MISMATCH:
-            raise refusal(self.board_id, error)
+            raise sentences.refusal(self.board_id, error)
         self._quiet_since_s = now
         lost = [other for other in self._open.values() if isinstance(other.message, Data)]
         if lost:
             for other in lost:
                 if other not in self._again:
                     self._lose(other)
-            self._again.append(_Item(job.run, job, item.tries))
+            self._again.append(Item(job.run, job, item.tries))
             return
         if job.rewrites >= MAX_REWRITES:
-            raise refusal(self.board_id, error)
+            raise sentences.refusal(self.board_id, error)
         job.rewrites += 1
         job.resend_inputs = True
         self._jobs.appendleft(job)

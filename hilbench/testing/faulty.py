@@ -51,7 +51,7 @@ class FaultyStream:
     """
 
     def __init__(self, seed: str, rates: FaultRates, delay_s: float, stall_s: float) -> None:
-        self._random = random.Random(seed)
+        self._random = random.Random(seed)  # noqa: S311 - faults are no secret
         self._kinds = [f.name for f in fields(rates)]
         self._weights = [getattr(rates, kind) for kind in self._kinds]
         self._rate = sum(self._weights)
@@ -121,7 +121,7 @@ class FaultyStream:
             end = data.find(0)
             self._truncating = end < 0
             data = b"" if end < 0 else data[end:]
-        head, delimiter, tail = data.rpartition(b"\0")
+        _, delimiter, tail = data.rpartition(b"\0")
         if not delimiter:
             self._packet += data
             return data

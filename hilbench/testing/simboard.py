@@ -139,7 +139,7 @@ class SimBoard:
     def _wire(self, packet: Packet, message: Message) -> bytes:
         return Packet.of(message, self._session, packet.sequence).encode()
 
-    def _reply(self, message: Message) -> Message | tuple[ErrorCode, int, int]:
+    def _reply(self, message: Message) -> Message | tuple[ErrorCode, int, int]:  # noqa: PLR0911
         if isinstance(message, Load):
             return self._load(message)
         if isinstance(message, Data):

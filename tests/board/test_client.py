@@ -37,7 +37,7 @@ def expected(rows):
 
 @pytest.mark.parametrize("slots", [0, 1, 4, 100])
 def test_run_gives_every_vector_its_output(slots):
-    board, link = client(SimBoard(slots=slots))
+    board, _ = client(SimBoard(slots=slots))
     board.hello()
     loaded = board.load(MODEL, SHA)
     assert loaded.slots == slots
@@ -140,7 +140,7 @@ def test_another_program_on_the_same_board():
     board = SimBoard()
     c, _ = loaded_client(board)
     board._session = 0x0BAD
-    with pytest.raises(BoardError, match="no longer knows this session .*another program"):
+    with pytest.raises(BoardError, match=r"no longer knows this session .*another program"):
         c.memory()
 
 
@@ -185,9 +185,9 @@ def test_a_loaded_model_is_not_sent_again_but_hashed():
     board = SimBoard()
     c, _ = loaded_client(board)
     c.hello()
-    before = c._traffic.sent
+    before = c._conversation.bytes_sent
     c.load(MODEL, SHA)
-    assert c._traffic.sent - before < len(MODEL)
+    assert c._conversation.bytes_sent - before < len(MODEL)
     board._pool[3] ^= 1
     with pytest.raises(DeviceError) as caught:
         c.load(MODEL, SHA)
@@ -204,9 +204,9 @@ def test_a_probe_writes_the_model_instead_of_the_link():
             board._pool[: len(data)] = data
 
     c.hello()
-    before = c._traffic.sent
+    before = c._conversation.bytes_sent
     c.load(MODEL, SHA, Probe())
-    assert c._traffic.sent - before < len(MODEL)
+    assert c._conversation.bytes_sent - before < len(MODEL)
     assert c.run(vectors(1)).inferences == 1
 
 

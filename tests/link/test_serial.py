@@ -67,7 +67,7 @@ def test_an_unplugged_port_is_a_link_error(line):
     master, path = line
     link = open_link(path, 115200)
     os.close(master)
-    with pytest.raises(LinkError, match="went away .*; is the cable plugged in and the board pow"):
+    with pytest.raises(LinkError, match=r"went away .*; is the cable plugged in and the board pow"):
         link.read(1.0)
     with pytest.raises(LinkError, match="went away"):
         link.write(b"x", 1.0)
@@ -95,7 +95,7 @@ def test_a_missing_port_says_what_to_do():
 
 
 def test_an_unknown_url_says_what_to_do():
-    with pytest.raises(LinkError, match="port nix://x cannot be opened: .*; correct 'serial' in"):
+    with pytest.raises(LinkError, match=r"port nix://x cannot be opened: .*; correct 'serial' in"):
         open_link("nix://x", 115200)
 
 

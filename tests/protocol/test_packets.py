@@ -5,6 +5,7 @@ import struct
 import zlib
 
 import pytest
+from cobs import cobs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -95,8 +96,6 @@ def test_an_endless_run_without_delimiter_is_bounded():
 
 def test_another_protocol_version_is_named():
     body = struct.pack("<BBHHH", 9, 1, 2, 3, 0)
-    from cobs import cobs
-
     wire = b"\0" + cobs.encode(body + struct.pack("<I", zlib.crc32(body))) + b"\0"
     with pytest.raises(ProtocolError) as caught:
         list(Decoder().feed(wire))

@@ -2,6 +2,7 @@
 
 import zlib
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -29,7 +30,7 @@ from hilbench.protocol.messages import (
     RunStarted,
 )
 from hilbench.protocol.packets import Decoder, Packet
-from hilbench.protocol.refusals import refusal
+from hilbench.protocol.sentences import refusal
 from hilbench.protocol.transfer import MAX_RUN_REPEATS, MAX_TRIES, Transfer
 
 SESSION = 0x1234
@@ -137,7 +138,7 @@ def test_a_silent_line_repeats_everything_with_growing_patience(line):
         before = line.now
         assert line.time_out() == [packet]
         waits.append(line.now - before)
-    assert [round(b / a) for a, b in zip(waits, waits[1:], strict=False)] == [2, 2, 2]
+    assert [round(b / a) for a, b in pairwise(waits)] == [2, 2, 2]
 
 
 def test_a_packet_sent_eight_times_is_a_link_error(line):
@@ -200,7 +201,7 @@ def test_more_bytes_than_asked_break_the_protocol(line):
         line.answer(read, ReadData(Region.POOL, 0, bytes(11)))
     assert str(caught.value) == (
         "board m4 sent bytes up to 11 of POOL, asked were bytes up to 10; "
-        "rebuild and flash the firmware"
+        "rebuild and flash the firmware (make firmware)"
     )
 
 
@@ -358,6 +359,23 @@ def test_a_run_is_newer_than_the_last_one_however_many_packets_lie_between(packe
     line.submit(RunJob(Run(0, 2, 0, 1, 0, 0), bytes(32), 4))
     second = line.sent()[-1]
     assert 0 < (second.sequence - first.sequence) & 0xFFFF < 0x8000
+
+
+@pytest.mark.parametrize(
+    ("done", "counts"),
+    [
+        (replace(DONE, inferences=1), "1 inferences and stored 0"),
+        (replace(DONE, ticks_stored=3), "2 inferences and stored 3"),
+    ],
+)
+def test_a_run_done_that_counts_something_else_breaks_the_protocol(line, done, counts):
+    _, run = started_run(line)
+    with pytest.raises(ProtocolError) as caught:
+        line.answer(run, done)
+    assert str(caught.value) == (
+        f"board m4 timed {counts} ticks, asked were 2; "
+        f"rebuild and flash the firmware (make firmware)"
+    )
 
 
 # -- resets and refusals ------------------------------------------------------------------------

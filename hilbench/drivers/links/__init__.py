@@ -1,0 +1,1 @@
+"""Links: byte pipes to boards, one driver a file."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import select
 import time
-from typing import cast
 
 import serial
 
@@ -43,7 +42,7 @@ def open_link(address: str, baud: int) -> DescriptorLink | PolledLink:
     try:
         descriptor = port.fileno()
     except (AttributeError, OSError):  # io.UnsupportedOperation is an OSError
-        return PolledLink(cast("serial.Serial", port), address)
+        return PolledLink(port, address)
     os.set_blocking(descriptor, False)
     return DescriptorLink(port, address, descriptor)
 

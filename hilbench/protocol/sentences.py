@@ -1,10 +1,17 @@
-"""What the firmware's ERROR packets mean, as sentences with a next step."""
+"""What goes wrong on the link, as typed errors with sentences that name the next step."""
 
 from __future__ import annotations
 
 import re
 
-from hilbench.errors import BoardError, DeviceError, HilbenchError, ModelTooLargeError
+from hilbench.errors import (
+    BoardError,
+    DeviceError,
+    HilbenchError,
+    LinkError,
+    ModelTooLargeError,
+    ProtocolError,
+)
 from hilbench.protocol.messages import BY_TYPE, Error, ErrorCode, Region
 
 _REBUILD = "rebuild and flash the firmware (make firmware)"
@@ -40,6 +47,10 @@ def wire_name(message: type) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", message.__name__).upper()
 
 
+def _region_name(region: int) -> str:
+    return Region(region).name if region in Region.__members__.values() else str(region)
+
+
 def refusal(board_id: str, error: Error) -> HilbenchError:
     """Return the typed error for an ERROR packet; the caller raises it."""
     kind = BY_TYPE.get(error.request)
@@ -64,11 +75,61 @@ def refusal(board_id: str, error: Error) -> HilbenchError:
             f"0x{error.detail1:04x}): it reset itself or another program talks to it; "
             f"close the other program and run again"
         )
-    region = error.detail0
-    name = Region(region).name if region in Region.__members__.values() else str(region)
-    sentence = _SENTENCES[code].format(error.detail0, error.detail1, region=name)
+    region = _region_name(error.detail0)
+    sentence = _SENTENCES[code].format(error.detail0, error.detail1, region=region)
     return DeviceError(
         f"board {board_id} refused {request}: {sentence}",
         code=code.name,
         detail=(error.detail0, error.detail1),
+    )
+
+
+def lost_packet(
+    board_id: str, message: type, wire_bytes: int, what: str, *, tries: int, damaged: int
+) -> LinkError:
+    """Return the error for a packet that was sent too often."""
+    return LinkError(
+        f"board {board_id}: a {wire_name(message)} packet of {wire_bytes} bytes (for {what}) was "
+        f"sent {tries} times without an answer, {damaged} damaged packets were heard; "
+        f"check cable, ground and baud rate"
+    )
+
+
+def disturbed(board_id: str, what: str, times: int, rx_bytes: int) -> LinkError:
+    """Return the error for a run that bytes on the line disturbed too often."""
+    return LinkError(
+        f"board {board_id}: {what} was disturbed {times} times, last by {rx_bytes} bytes while the "
+        f"line had to be silent; find what else writes to the line"
+    )
+
+
+def reset_itself(board_id: str, during: str) -> BoardError:
+    """Return the error for a HELLO of a boot that nobody asked for."""
+    return BoardError(
+        f"board {board_id} reset itself during {during}; "
+        f"check its supply and the firmware's stack, then run again"
+    )
+
+
+def wrong_reply(board_id: str, request: type, reply: type) -> ProtocolError:
+    """Return the error for a reply that does not belong to its request."""
+    return ProtocolError(
+        f"board {board_id} answered {wire_name(request)} with {wire_name(reply)}; "
+        f"rebuild and flash the firmware (make firmware)"
+    )
+
+
+def too_many_bytes(board_id: str, region: int, got: int, asked: int) -> ProtocolError:
+    """Return the error for a piece of a region that nobody asked for."""
+    return ProtocolError(
+        f"board {board_id} sent bytes up to {got} of {_region_name(region)}, asked were bytes up "
+        f"to {asked}; rebuild and flash the firmware (make firmware)"
+    )
+
+
+def miscounted(board_id: str, inferences: int, ticks: int, asked: int) -> ProtocolError:
+    """Return the error for a RUN_DONE that is not about the RUN."""
+    return ProtocolError(
+        f"board {board_id} timed {inferences} inferences and stored {ticks} ticks, asked were "
+        f"{asked}; rebuild and flash the firmware (make firmware)"
     )
