@@ -82,7 +82,8 @@ static bool infer(struct loop *loop, uint8_t flags, uint32_t *ticks) {
 static void record(struct loop *loop, uint32_t ticks) {
     struct hb_measures *measures = loop->measures;
     struct hb_run_done *done = loop->done;
-    if (measures->ticks_stored < HB_TICKS_CAPACITY + 0u) {
+    const uint32_t capacity = HB_TICKS_CAPACITY;
+    if (measures->ticks_stored < capacity) {
         measures->ticks[measures->ticks_stored++] = ticks;
     }
     measures->histogram[hb_histogram_bin(ticks)]++;
