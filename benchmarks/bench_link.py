@@ -19,7 +19,6 @@ time. Two tables:
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import platform
 import sys
@@ -31,6 +30,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hilbench.board.client import BoardClient
+from hilbench.board.images import find_image
 from hilbench.errors import HilbenchError
 from hilbench.models.planner import plan_model
 from hilbench.models.tflite_file import read_model
@@ -38,9 +38,10 @@ from hilbench.protocol.jobs import DATA_HEADER_BYTES
 from hilbench.protocol.messages import Region
 from hilbench.protocol.packets import encoded_bytes
 from hilbench.records import RunResult, Timeouts
-from hilbench.testing.native import ROOT, native_board, open_native_link
+from hilbench.testing.native import native_board, open_native_link
 from hilbench.testing.paced import BITS_PER_BYTE, PacedLink
 
+ROOT = Path(__file__).parents[1]
 BAUDS = (115_200, 921_600, 2_000_000)
 LATENCIES_S = (0.001, 0.016)
 VECTOR_BYTES = (490, 27_648)  # keyword spotting, visual wake words
@@ -185,12 +186,11 @@ def main() -> int:
         f"overhead at most {dearest:.4f} (goal {OVERHEAD_GOAL})"
     )
     RESULT.parent.mkdir(parents=True, exist_ok=True)
-    image = hashlib.sha256(Path(ROOT / "device_firmware/build/posix/hilbench.elf").read_bytes())
     document = {
         "benchmark": "link",
         "host": platform.platform(),
         "python": platform.python_version(),
-        "image_sha256": image.hexdigest(),
+        "image_sha256": find_image("posix").sha256,
         "quick": quick,
         "goodput": cells,
         "overhead": runs,

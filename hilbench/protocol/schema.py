@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import struct
-from functools import cache
 from typing import Annotated, Any, ClassVar, Self, get_type_hints
 
 from hilbench.errors import ProtocolError
@@ -22,14 +21,16 @@ Blob32 = Annotated[bytes, "blob32"]
 Text = Annotated[str, "text"]
 Tail = Annotated[bytes, "tail"]
 
+_known: dict[type, dict[str, str]] = {}
 INTEGERS = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q"}
 
 
-@cache
 def wire_types(cls: type) -> dict[str, str]:
     """Return ``{field name: wire type}`` in wire order."""
-    hints = get_type_hints(cls, include_extras=True)
-    return {f.name: hints[f.name].__metadata__[0] for f in dataclasses.fields(cls)}
+    if cls not in _known:
+        hints = get_type_hints(cls, include_extras=True)  # slow, and every packet asks
+        _known[cls] = {f.name: hints[f.name].__metadata__[0] for f in dataclasses.fields(cls)}
+    return _known[cls]
 
 
 class Message:
@@ -80,7 +81,7 @@ def _encode(kind: str, value: Any) -> bytes:
     if kind in INTEGERS:
         return struct.pack("<" + INTEGERS[kind], value)
     if kind == "text":
-        raw = value.encode()
+        raw: bytes = value.encode()
         return struct.pack("<B", len(raw)) + raw
     if kind.startswith("blob") and len(value) != int(kind[4:]):
         raise ValueError(len(value))
