@@ -115,8 +115,9 @@ struct hb_plan_conv_s8 {
     uint32_t bias; /* constant: int32 per channel, input zero point folded in */
     uint32_t multipliers; /* constant: int32 */
     uint32_t shifts; /* constant: int8 */
+    uint32_t border_bias; /* constant: int32 per channel, of windows that reach over the border */
 };
-typedef char hb_plan_conv_s8_is_64_bytes[sizeof(struct hb_plan_conv_s8) == 64 ? 1 : -1];
+typedef char hb_plan_conv_s8_is_68_bytes[sizeof(struct hb_plan_conv_s8) == 68 ? 1 : -1];
 
 struct hb_plan_depthwise_s8 {
     struct hb_plan_head head;
@@ -126,8 +127,9 @@ struct hb_plan_depthwise_s8 {
     uint32_t bias; /* constant: int32 per channel, input zero point folded in */
     uint32_t multipliers; /* constant: int32 */
     uint32_t shifts; /* constant: int8 */
+    uint32_t border_bias; /* constant: int32 per channel, of windows that reach over the border */
 };
-typedef char hb_plan_depthwise_s8_is_64_bytes[sizeof(struct hb_plan_depthwise_s8) == 64 ? 1 : -1];
+typedef char hb_plan_depthwise_s8_is_68_bytes[sizeof(struct hb_plan_depthwise_s8) == 68 ? 1 : -1];
 
 struct hb_plan_fc_s8 {
     struct hb_plan_head head;

@@ -109,6 +109,22 @@ def test_every_channel_remainder(channels, runtime, tflm):
     assert_bit_exact(models.convolution(8, in_c=channels), runtime, tflm)
 
 
+@pytest.mark.parametrize("channels", [1, 3, 4, 5, 8, 9])
+def test_every_output_channel_remainder(channels, runtime, tflm):
+    assert_bit_exact(models.convolution(7, out_c=channels), runtime, tflm)
+    assert_bit_exact(models.fully_connected(8, units=channels), runtime, tflm)
+
+
+@pytest.mark.parametrize("depthwise", [False, True])
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (3, 2), (4, 5)])
+def test_dilated_kernels_that_step_over_the_input(depthwise, size, runtime, tflm):
+    for dilation in ((2, 3), (4, 4), (5, 2)):
+        data = models.convolution(
+            9, depthwise=depthwise, in_c=4, size=size, kernel=(3, 4), dilation=dilation
+        )
+        assert_bit_exact(data, runtime, tflm)
+
+
 def test_kernel_larger_than_the_input(runtime, tflm):
     assert_bit_exact(models.convolution(9, size=(2, 3), kernel=(5, 7)), runtime, tflm)
     assert_bit_exact(models.convolution(9, size=(1, 1), kernel=(3, 3)), runtime, tflm)

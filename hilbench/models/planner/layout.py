@@ -104,6 +104,11 @@ _PER_CHANNEL: Final = (
     Field("u32", "multipliers", "constant: int32"),
     Field("u32", "shifts", "constant: int8"),
 )
+_BORDER: Final = (
+    Field(
+        "u32", "border_bias", "constant: int32 per channel, of windows that reach over the border"
+    ),
+)
 _FLOAT_WEIGHTS: Final = (
     Field("u32", "weights", "constant: float32"),
     Field("u32", "bias", "constant: float32 per channel"),
@@ -122,8 +127,8 @@ _ROWS: Final = _fields("u32", "rows", "depth")
 RECORDS: Final = {
     record.name: record
     for record in (
-        _record(1, "conv_s8", WINDOW, QUANTISED, fields=_PER_CHANNEL),
-        _record(2, "depthwise_s8", WINDOW, QUANTISED, fields=_PER_CHANNEL),
+        _record(1, "conv_s8", WINDOW, QUANTISED, fields=_PER_CHANNEL + _BORDER),
+        _record(2, "depthwise_s8", WINDOW, QUANTISED, fields=_PER_CHANNEL + _BORDER),
         _record(
             3,
             "fc_s8",

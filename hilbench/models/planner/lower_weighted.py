@@ -84,6 +84,10 @@ def _convolution(
     scales = np.broadcast_to(_filter_scales(context, out_c), (out_c,))
     reals = _real_multipliers(context, scales)
     constants = _int8_constants(context, weights, weights.reshape(out_c, -1), reals)
+    padded = context.option("Padding") == "SAME"
+    constants["border_bias"] = (
+        context.constants.add(_bias(context, out_c)) if padded else constants["bias"]
+    )
     return Lowered(f"{name}_s8", values | constants, macs)
 
 

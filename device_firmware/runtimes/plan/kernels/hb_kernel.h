@@ -12,6 +12,15 @@
 
 #include "hb_plan.h"
 
+/* Inner loops whose cost is the call. */
+#ifdef __GNUC__
+#define HB_INLINE    static inline __attribute__((always_inline))
+#define HB_NO_INLINE static __attribute__((noinline, unused))
+#else
+#define HB_INLINE    static inline
+#define HB_NO_INLINE static
+#endif
+
 struct hb_kernel_memory {
     const uint8_t *constants; /* 16-byte aligned */
     uint32_t constants_bytes;

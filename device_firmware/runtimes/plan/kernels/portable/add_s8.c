@@ -28,8 +28,8 @@ static void run(const uint8_t *record, const struct hb_kernel_memory *memory) {
     for (uint32_t i = 0; i < op.count; i++) {
         const int32_t a = (input_1[i] - op.quantised.input_zero_point) * (1 << EXTRA_BITS);
         const int32_t b = (input_2[i] - op.input_2_zero_point) * (1 << EXTRA_BITS);
-        const int32_t sum =
-            hb_scale(a, op.multiplier_1, op.shift_1) + hb_scale(b, op.multiplier_2, op.shift_2);
+        const int32_t sum = hb_scale_down(a, op.multiplier_1, op.shift_1) +
+                            hb_scale_down(b, op.multiplier_2, op.shift_2);
         output[i] = hb_to_s8(hb_scale(sum, op.multiplier, op.shift), &op.quantised);
     }
 }

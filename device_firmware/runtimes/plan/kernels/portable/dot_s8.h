@@ -3,32 +3,48 @@
 #ifndef HB_PORTABLE_DOT_S8_H
 #define HB_PORTABLE_DOT_S8_H
 
-#include <stdint.h>
+#include "../hb_kernel.h"
 
-static inline uint32_t hb_mac(uint32_t sum, int32_t a, int32_t b) {
+#define HB_BLOCK 4 /* output channels at a time: as many sums as registers hold */
+
+HB_INLINE uint32_t hb_mac(uint32_t sum, int32_t a, int32_t b) {
     return sum + (uint32_t)(a * b);
 }
 
-static inline uint32_t hb_dot_s8(uint32_t sum, const int8_t *a, const int8_t *b, int32_t count) {
-    const int8_t *const end = a + count;
-    for (const int8_t *const blocks = a + (count & ~3); a != blocks; a += 4, b += 4) {
-        sum = hb_mac(sum, a[0], b[0]);
-        sum = hb_mac(sum, a[1], b[1]);
-        sum = hb_mac(sum, a[2], b[2]);
-        sum = hb_mac(sum, a[3], b[3]);
+/* sums[k] += dot(x + offset, weights of channel k) for HB_BLOCK channels, whose weights are
+ * `filter` apart. A function of its own: inlined, gcc spills two of the sums in the inner loop. */
+HB_NO_INLINE void hb_dot_block_s8(uint32_t *sums, const int8_t *x, int32_t offset,
+                                  const int8_t *weights, size_t filter, int32_t count) {
+    const int8_t *w0 = weights;
+    const int8_t *w1 = w0 + filter;
+    const int8_t *w2 = w1 + filter;
+    const int8_t *w3 = w2 + filter;
+    uint32_t s0 = sums[0], s1 = sums[1], s2 = sums[2], s3 = sums[3];
+    for (const int8_t *const end = x + count; x != end;) {
+        const int32_t value = *x++ + offset;
+        s0 = hb_mac(s0, value, *w0++);
+        s1 = hb_mac(s1, value, *w1++);
+        s2 = hb_mac(s2, value, *w2++);
+        s3 = hb_mac(s3, value, *w3++);
     }
-    for (; a != end; a++, b++) {
-        sum = hb_mac(sum, *a, *b);
-    }
-    return sum;
+    sums[0] = s0;
+    sums[1] = s1;
+    sums[2] = s2;
+    sums[3] = s3;
 }
 
-static inline int32_t hb_sum_s8(const int8_t *a, int32_t count) {
-    int32_t sum = 0;
-    for (int32_t i = 0; i < count; i++) {
-        sum += a[i];
+/* The same for HB_BLOCK channels or one; channels is a constant where this is inlined. */
+HB_INLINE void hb_dot_s8(uint32_t *sums, int32_t channels, const int8_t *x, int32_t offset,
+                         const int8_t *weights, size_t filter, int32_t count) {
+    if (channels == HB_BLOCK) {
+        hb_dot_block_s8(sums, x, offset, weights, filter, count);
+        return;
     }
-    return sum;
+    uint32_t sum = sums[0];
+    for (int32_t i = 0; i < count; i++) {
+        sum = hb_mac(sum, x[i] + offset, weights[i]);
+    }
+    sums[0] = sum;
 }
 
 #endif

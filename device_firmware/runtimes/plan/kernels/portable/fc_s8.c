@@ -20,25 +20,48 @@ static enum hb_plan_fault check(const uint8_t *record, const struct hb_kernel_me
                                 op.bias, op.scales, op.multipliers, op.shifts);
 }
 
+struct constants {
+    const int8_t *weights;
+    const int32_t *bias;
+    const int32_t *multipliers;
+    const int8_t *shifts;
+};
+
+/* Units unit .. unit + units - 1 of one row. */
+HB_INLINE void units_of(const struct hb_plan_fc_s8 *op, const struct constants *k,
+                        const int8_t *input, uint32_t unit, uint32_t units, int8_t *output) {
+    uint32_t sums[HB_BLOCK];
+    for (uint32_t i = 0; i < units; i++) {
+        sums[i] = (uint32_t)k->bias[unit + i];
+    }
+    hb_dot_s8(sums, (int32_t)units, input, 0, k->weights + (size_t)unit * op->depth, op->depth,
+              (int32_t)op->depth);
+    for (uint32_t i = 0; i < units; i++) {
+        const uint32_t scale = op->scales == 1u ? 0u : unit + i;
+        const int32_t scaled = hb_scale((int32_t)sums[i], k->multipliers[scale], k->shifts[scale]);
+        output[unit + i] = hb_to_s8(scaled, &op->quantised);
+    }
+}
+
 static void run(const uint8_t *record, const struct hb_kernel_memory *memory) {
     struct hb_plan_fc_s8 op;
     memcpy(&op, record, sizeof op);
+    const uint8_t *base = memory->constants;
+    const struct constants k = {
+        (const int8_t *)(base + op.weights), (const int32_t *)(const void *)(base + op.bias),
+        (const int32_t *)(const void *)(base + op.multipliers), (const int8_t *)(base + op.shifts)};
     const int8_t *input = (const int8_t *)(memory->arena + op.head.input);
     int8_t *output = (int8_t *)(memory->arena + op.head.output);
-    const int32_t *bias = (const int32_t *)(const void *)(memory->constants + op.bias);
-    const int32_t *multipliers =
-        (const int32_t *)(const void *)(memory->constants + op.multipliers);
-    const int8_t *shifts = (const int8_t *)(memory->constants + op.shifts);
-    const uint32_t scale_step = op.scales == 1u ? 0u : 1u;
-    for (uint32_t row = 0; row < op.rows; row++, input += op.depth) {
-        const int8_t *weights = (const int8_t *)(memory->constants + op.weights);
-        uint32_t scale = 0;
-        for (uint32_t unit = 0; unit < op.units; unit++, weights += op.depth) {
-            const uint32_t sum = hb_dot_s8((uint32_t)bias[unit], weights, input, (int32_t)op.depth);
-            *output++ =
-                hb_to_s8(hb_scale((int32_t)sum, multipliers[scale], shifts[scale]), &op.quantised);
-            scale += scale_step;
+    for (uint32_t row = 0; row < op.rows; row++) {
+        uint32_t unit = 0;
+        for (; op.units - unit >= HB_BLOCK; unit += HB_BLOCK) {
+            units_of(&op, &k, input, unit, HB_BLOCK, output);
         }
+        for (; unit < op.units; unit++) {
+            units_of(&op, &k, input, unit, 1u, output);
+        }
+        input += op.depth;
+        output += op.units;
     }
 }
 

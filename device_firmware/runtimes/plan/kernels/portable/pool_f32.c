@@ -44,10 +44,10 @@ static inline void pool(const uint8_t *record, const struct hb_kernel_memory *me
     float *output = hb_tensor_f32(memory, op.head.output);
     int32_t y = -w->pad_top;
     for (int32_t out_y = 0; out_y < w->out_h; out_y++, y += w->stride_h) {
-        const struct hb_taps rows = hb_taps_inside(y, w->kernel_h, w->in_h);
+        const struct hb_taps rows = hb_taps_inside(y, w->kernel_h, 1, w->in_h);
         int32_t x = -w->pad_left;
         for (int32_t out_x = 0; out_x < w->out_w; out_x++, x += w->stride_w) {
-            const struct hb_taps columns = hb_taps_inside(x, w->kernel_w, w->in_w);
+            const struct hb_taps columns = hb_taps_inside(x, w->kernel_w, 1, w->in_w);
             for (int32_t c = 0; c < w->out_c; c++) {
                 const float value = reduce(w, input + c, rows, columns, y, x, average);
                 *output++ = hb_clamp_f32(value, &op.range);

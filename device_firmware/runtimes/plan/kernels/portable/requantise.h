@@ -26,11 +26,16 @@ static inline int32_t hb_shift_left(int32_t x, uint32_t bits) {
     return (int32_t)((uint32_t)x << bits);
 }
 
+/* For shifts of 0 and below. */
+static inline int32_t hb_scale_down(int32_t x, int32_t multiplier, int32_t shift) {
+    return hb_divide_pow2(hb_high_mul(x, multiplier), (uint32_t)-shift);
+}
+
 static inline int32_t hb_scale(int32_t x, int32_t multiplier, int32_t shift) {
     if (shift > 0) {
         return hb_high_mul(hb_shift_left(x, (uint32_t)shift), multiplier);
     }
-    return hb_divide_pow2(hb_high_mul(x, multiplier), (uint32_t)-shift);
+    return hb_scale_down(x, multiplier, shift);
 }
 
 static inline int32_t hb_clamp(int32_t x, int32_t minimum, int32_t maximum) {

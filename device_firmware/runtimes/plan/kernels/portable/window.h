@@ -45,11 +45,19 @@ struct hb_taps {
     int32_t end;
 };
 
-/* For dilation 1. */
-static inline struct hb_taps hb_taps_inside(int32_t origin, int32_t kernel, int32_t in) {
-    struct hb_taps taps;
-    taps.begin = origin < 0 ? -origin : 0;
-    taps.end = in - origin < kernel ? in - origin : kernel;
+static inline struct hb_taps hb_taps_inside(int32_t origin, int32_t kernel, int32_t dilation,
+                                            int32_t in) {
+    struct hb_taps taps = {0, kernel};
+    if (origin < 0) {
+        taps.begin = dilation == 1 ? -origin : (dilation - 1 - origin) / dilation;
+    }
+    if (origin + (kernel - 1) * dilation >= in) {
+        const int32_t room = in - origin; /* at least 1: windows begin before the end */
+        taps.end = dilation == 1 ? room : (room + dilation - 1) / dilation;
+    }
+    if (taps.begin > taps.end) { /* a dilated kernel may step over the input */
+        taps.begin = taps.end;
+    }
     return taps;
 }
 
