@@ -122,3 +122,20 @@ def test_source_hash_sees_every_change(tmp_path):
 def test_fuzz_smoke():
     done = make("fuzz", "FUZZ_SECONDS=3")
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
+def test_other_flags_build_the_image_again_and_are_told(tmp_path):
+    build = ("PORT=posix", f"BUILD={tmp_path}", "RUNTIME_SOURCES=tests/fake_runtime.c")
+    build += ("PORT_SOURCES=tests/fake_port.c", "MAIN_SOURCE=ports/shared/main.c")
+
+    def image(*more):
+        done = make(*build, *more)
+        assert done.returncode == 0, done.stderr
+        return json.loads((tmp_path / "image.json").read_text(encoding="utf-8"))
+
+    first = image()
+    assert image() == first
+    faster = image("O3_SOURCES=core/hb_sha256.c")
+    assert faster["flags"].endswith(" core/hb_sha256.c:-O3")
+    assert faster["build_id"] != first["build_id"]
+    assert image() == first
