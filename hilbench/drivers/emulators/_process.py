@@ -79,6 +79,7 @@ class EmulatorProcess:
         self._process = _the_spawner().call(
             lambda: subprocess.Popen(
                 command,
+                env=os.environ | {"HILBENCH_BOARD": board_id},  # whose is this? (ps e)
                 stdin=subprocess.DEVNULL,
                 stdout=self._output,
                 stderr=subprocess.STDOUT,

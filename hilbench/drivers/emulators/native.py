@@ -24,11 +24,7 @@ class NativeBoard:
     has_probe = False
 
     def __init__(self, config: BoardConfig) -> None:
-        if config.emulator_args:
-            raise ConfigError(
-                f"board {config.id}: the native emulator has no argument "
-                f"{config.emulator_args[0][0]!r}; it takes none"
-            )
+        self._arguments = _arguments(config)
         find_tool("setpriv", "util-linux", "native boards")
         self._config = config
         self._process: EmulatorProcess | None = None
@@ -96,7 +92,7 @@ class NativeBoard:
         assert self._program is not None
         self._process = EmulatorProcess(
             self._config.id,
-            [f"/proc/self/fd/{self._program}", "--fd", str(self._master)],
+            [f"/proc/self/fd/{self._program}", "--fd", str(self._master), *self._arguments],
             [self._program, self._master],
         )
 
@@ -110,6 +106,23 @@ def start(board: BoardConfig, timeout_s: float) -> NativeBoard:  # noqa: ARG001 
 
     Raises:
         ToolMissingError: util-linux is not installed.
-        ConfigError: an emulator argument, of which there is none.
+        ConfigError: an emulator argument that does not exist or is not a number.
     """
     return NativeBoard(board)
+
+
+def _arguments(config: BoardConfig) -> list[str]:
+    arguments = dict(config.emulator_args)
+    pool_bytes = arguments.pop("pool_bytes", None)
+    if arguments:
+        raise ConfigError(
+            f"board {config.id}: the native emulator has no argument {next(iter(arguments))!r}; "
+            "known: pool_bytes"
+        )
+    if pool_bytes is None:
+        return []
+    if not pool_bytes.isdecimal():
+        raise ConfigError(
+            f"board {config.id}: pool_bytes = {pool_bytes!r} is not a number of bytes"
+        )
+    return ["--pool-bytes", pool_bytes]

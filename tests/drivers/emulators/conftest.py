@@ -15,12 +15,14 @@ from tests.drivers.emulators.emulated_line import TIMEOUT_S, Line
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[[str], EmulatedBoard]]:
+def start() -> Iterator[Callable[..., EmulatedBoard]]:
     """Start a board by its port; stopped after the test."""
     started: list[EmulatedBoard] = []
 
-    def _start(port: str) -> EmulatedBoard:
-        config = BoardConfig(id=f"board-{port}", firmware=port)
+    def _start(port: str, **arguments: str) -> EmulatedBoard:
+        config = BoardConfig(
+            id=f"board-{port}", firmware=port, emulator_args=tuple(arguments.items())
+        )
         if port == "posix":
             started.append(native.start(config, TIMEOUT_S))
         else:

@@ -192,6 +192,13 @@ def test_a_dead_process_says_so(start):
         board.check_alive()
 
 
+def test_the_native_board_takes_its_memory_from_the_configuration(start, line):
+    image, board = image_or_skip("posix"), start("posix", pool_bytes="65536")
+    talk = line(board)
+    board.flash(image)
+    assert talk.hello().pool_bytes == 65536
+
+
 @pytest.mark.parametrize("port", BOTH)
 def test_reset_before_flash(port, start):
     with pytest.raises(BoardError, match=f"board board-{port}: reset before flash; flash an image"):

@@ -40,7 +40,15 @@ def test_unknown_argument_qemu(monkeypatch):
 
 def test_unknown_argument_native():
     config = BoardConfig(id="n", firmware="posix", emulator_args=(("machine", "x"),))
-    with pytest.raises(ConfigError, match="board n: the native emulator has no argument 'machine'"):
+    with pytest.raises(
+        ConfigError, match="native emulator has no argument 'machine'; known: pool_"
+    ):
+        native.start(config, 1.0)
+
+
+def test_pool_bytes_is_a_number():
+    config = BoardConfig(id="n", firmware="posix", emulator_args=(("pool_bytes", "64k"),))
+    with pytest.raises(ConfigError, match=r"^board n: pool_bytes = '64k' is not a number of bytes$"):
         native.start(config, 1.0)
 
 
