@@ -58,6 +58,8 @@ JobT = TypeVar("JobT", bound=Job)
 _ECHO_BYTES = 32  # sent at hello() to measure the round trip
 _ECHOES = 3
 _TOKENS = 0xFFFF
+# Asking a board that still runs spoils the run; not asking when RUN_DONE was lost only takes time.
+_RUN_PATIENCE = 0.75
 
 
 def _random_token() -> int:
@@ -127,7 +129,7 @@ class BoardClient:
             self._id,
             self._token(),
             baud=self._baud,
-            run_patience_s=self._timeouts.run_s / 4,
+            run_patience_s=_RUN_PATIENCE * self._timeouts.run_s,
             first_sequence=self._token(),
             decoder=self._decoder,
         )

@@ -19,7 +19,7 @@ from hilbench.testing.native import native_board, open_native_link
 
 ZOO = Path(hilbench.__file__).parent / "zoo" / "digits"
 BAUD = 20_000_000  # a PTY has none; this only shortens the timeouts
-TIMEOUTS = Timeouts(hello_s=1.0, reply_s=1.0, run_s=2.0)
+TIMEOUTS = Timeouts(hello_s=1.0, reply_s=1.0, run_s=1.0)
 # Per byte and kind of fault, eight kinds: a run of 30 kB meets 0.2 to 15 of them.
 RATES = (1e-6, 1e-5, 1e-5, 3e-5) * 3 + (1e-6, 1e-5, 3e-5, 6e-5)
 HOPELESS_RATE = 3e-3  # so that typed errors are seen too
