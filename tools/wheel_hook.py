@@ -22,7 +22,10 @@ class ImagesHook(BuildHookInterface):  # type: ignore[type-arg]
             return
         built = sorted((Path(self.root) / "device_firmware" / "build").glob("*/image.json"))
         ports = {path.parent.name for path in built}
-        wanted = {path.parent.name for path in (Path(self.root) / "device_firmware" / "ports").glob("*/port.mk")}
+        wanted = {
+            path.parent.name
+            for path in (Path(self.root) / "device_firmware" / "ports").glob("*/port.mk")
+        }
         if missing := wanted - ports:
             raise SystemExit(
                 f"no image of {', '.join(sorted(missing))} in device_firmware/build; "

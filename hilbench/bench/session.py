@@ -19,6 +19,7 @@ from hilbench.measurement.agreement import Agreement, agreement
 from hilbench.measurement.energy import session_energy_uj
 from hilbench.measurement.latency import summarise
 from hilbench.protocol.messages import HelloReply, Loaded, RunFlag
+from hilbench.records import ClockInfo
 from hilbench.runs.schema import SessionRecord
 
 _ALIGN = 16
@@ -68,6 +69,7 @@ def measure_session(
     on_vectors(0)
 
     inputs = variant.input_bytes
+    timed_from_s = time.monotonic()
     timed = client.run(
         inputs[:1],
         warm_up=plan.warm_up,
@@ -75,6 +77,9 @@ def measure_session(
         flags=RunFlag.MARKER_EACH,
         want_ticks=True,
         want_outputs=True,
+    )
+    check_wrap(
+        board.config.id, board.clock, hello.counter_bits, time.monotonic() - timed_from_s
     )
     if not timed.outputs_equal:
         raise MeasurementError(
@@ -135,6 +140,23 @@ def check_fits(board: str, variant: PreparedVariant, hello: HelloReply) -> None:
             f"board {board}: variant {variant.config.name} needs {needed:,} bytes "
             f"(plan {len(plan.data):,} + arena {plan.arena_bytes:,}), the board has "
             f"{hello.pool_bytes:,}; take a smaller variant or a larger board"
+        )
+
+
+def check_wrap(board: str, clock: ClockInfo, counter_bits: int, elapsed_s: float) -> None:
+    """Refuse ticks that may have lost a whole turn of the counter, which the board cannot see.
+
+    Only where the counter's time is the host's time: an emulator's virtual time is its own.
+
+    Raises:
+        MeasurementError: the timed RUN took longer than the counter needs to wrap.
+    """
+    wrap_s = 2**counter_bits / clock.counter_hz
+    if clock.time_base in {"host", "time"} and elapsed_s >= wrap_s:
+        raise MeasurementError(
+            f"board {board}: the timed inferences took {elapsed_s:.1f} s, the counter "
+            f"({counter_bits} bits at {clock.counter_hz:,} Hz) wraps after {wrap_s:.1f} s, so an "
+            "inference may be longer than its ticks say; use fewer iterations or a slower counter"
         )
 
 

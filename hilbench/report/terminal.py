@@ -119,11 +119,12 @@ def cells_table(frame: pd.DataFrame) -> Table:
 def shares_table(shares: pd.DataFrame) -> Table:
     """Return, for each variant and board, the kernels that take most of an inference."""
     boards = list(dict.fromkeys(shares["board"]))
-    table = _table("where an inference goes (largest kernels)", ("variant", *boards), ())
+    table = _table("largest kernels", ("variant", *boards), ())
     cells: dict[tuple[str, str], list[tuple[float, str]]] = {}
     for (variant, board, kernel), rows in shares.groupby(["variant", "board", "kernel"]):
         share = float(rows["share_percent"].sum())
-        cells.setdefault((variant, board), []).append((share, kernel.rpartition("_")[0]))
+        name = str(kernel).rpartition("_")[0]
+        cells.setdefault((str(variant), str(board)), []).append((share, name))
     for variant in dict.fromkeys(shares["variant"]):
         largest = (sorted(cells.get((variant, b), ()), reverse=True)[:_TOP_KERNELS] for b in boards)
         table.add_row(
