@@ -48,7 +48,9 @@ def test_unknown_argument_native():
 
 def test_pool_bytes_is_a_number():
     config = BoardConfig(id="n", firmware="posix", emulator_args=(("pool_bytes", "64k"),))
-    with pytest.raises(ConfigError, match=r"^board n: pool_bytes = '64k' is not a number of bytes$"):
+    with pytest.raises(
+        ConfigError, match=r"^board n: pool_bytes = '64k' is not a number of bytes$"
+    ):
         native.start(config, 1.0)
 
 
