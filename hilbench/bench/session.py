@@ -78,9 +78,7 @@ def measure_session(
         want_ticks=True,
         want_outputs=True,
     )
-    check_wrap(
-        board.config.id, board.clock, hello.counter_bits, time.monotonic() - timed_from_s
-    )
+    check_wrap(board.config.id, board.clock, hello.counter_bits, time.monotonic() - timed_from_s)
     if not timed.outputs_equal:
         raise MeasurementError(
             f"board {board.config.id}: the same input gave different outputs within "

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from hilbench import plugins
 from hilbench.board.client import BoardClient
 from hilbench.board.locks import board_lock
+from hilbench.board.watched import WatchedLink
 from hilbench.errors import BoardError, ConfigError, ImageError
 from hilbench.interfaces import EmulatedBoard
 from hilbench.protocol.messages import ClockSource, HelloReply
@@ -97,6 +98,8 @@ def open_board(
         address = emulated.link_address if emulated is not None else config.serial
         link = plugins.load("links", "serial").open_link(address, config.baud)
         stack.callback(link.close)
+        if emulated is not None:
+            link = WatchedLink(link, emulated)
         client = BoardClient(link, config.id, config.timeouts, baud=config.baud)
         try:
             hello = client.hello()

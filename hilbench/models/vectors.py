@@ -140,7 +140,9 @@ def _converted(
     else:
         advice = f'store x as {tensor.dtype}, or as float32 with quantise = "host"'
     if x.dtype == np.uint8 and tensor.dtype == "int8":
-        advice = 'set quantise = "offset128" if its bytes are quantised values, so that x - 128 is int8'
+        advice = (
+            'set quantise = "offset128" if its bytes are quantised values, so that x - 128 is int8'
+        )
     raise VectorError(f"vectors {name!r}: {x.dtype}, the model takes {tensor.dtype}; {advice}")
 
 

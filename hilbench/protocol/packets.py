@@ -56,7 +56,8 @@ class Packet:
             PROTOCOL_VERSION, self.type, self.session, self.sequence, len(self.payload)
         )
         body = header + self.payload
-        return b"\0" + cobs.encode(body + _CRC.pack(zlib.crc32(body))) + b"\0"
+        encoded: bytes = cobs.encode(body + _CRC.pack(zlib.crc32(body)))
+        return b"\0" + encoded + b"\0"
 
 
 def encoded_bytes(payload_bytes: int) -> int:

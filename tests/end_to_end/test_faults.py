@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -18,6 +19,7 @@ import pytest
 import hilbench
 from hilbench.bench import run_suite
 from hilbench.bench import runner as runner_module
+from hilbench.bench.progress import Progress
 from hilbench.errors import BoardBusyError, BoardError, ImageError, ModelTooLargeError
 from tests.end_to_end.conftest import ZOO, need_image
 
@@ -152,45 +154,62 @@ def test_another_image_is_refused(boards, zoo, tmp_path, monkeypatch):
     assert outcome.exit_code == 3
 
 
-def _firmware_children():
-    """Processes below this one that are firmware or emulators."""
-    return [
-        p
-        for p in psutil.Process().children(recursive=True)
-        if any(n in " ".join(p.cmdline()) for n in ("/proc/self/fd", "qemu-system"))
-    ]
+def _firmware(board):
+    """The firmware processes of a board below this one."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.environ().get("HILBENCH_BOARD") == board:
+                found.append(process)
+    return found
 
 
-def test_a_board_that_dies_in_mid_run(boards, zoo, tmp_path):
+class KillAfterFirstVectors(Progress):
+    """Kills the firmware of a board as soon as that board has vectors done."""
+
+    def __init__(self, board):
+        super().__init__()
+        self._victim = board
+        self.killed = 0
+
+    def advance(self, board, vectors):
+        super().advance(board, vectors)
+        if board == self._victim and vectors and not self.killed:
+            for process in _firmware(board):
+                process.kill()
+                self.killed += 1
+
+
+@pytest.mark.parametrize(
+    ("port", "board"),
+    [("posix", "native"), pytest.param("mps2-an386", "m4", marks=pytest.mark.qemu)],
+)
+def test_a_board_that_dies_in_mid_run(port, board, boards, zoo, tmp_path):
+    need_image(port)
     need_image("posix")
-    victim = boards["native"]
     other = replace(boards["native"], id="other")
-    from hilbench.bench.progress import Progress  # noqa: PLC0415
-
-    class KillOnThirdVector(Progress):
-        killed = False
-
-        def advance(self, board, vectors):
-            super().advance(board, vectors)
-            if board == "native" and vectors and not self.killed:
-                type(self).killed = True
-                for process in _firmware_children():
-                    if "native" in process.environ().get("HILBENCH_BOARD", "native"):
-                        process.kill()
-                        break
-
+    killer = KillAfterFirstVectors(board)
+    started_s = time.monotonic()
     outcome = run_suite(
         replace(zoo, sessions=1, iterations=1),
-        [victim, other],
+        [boards[board], other],
         results=tmp_path,
-        progress=KillOnThirdVector(),
+        progress=killer,
+        limit=20,
     )
+    assert killer.killed
     assert outcome.exit_code == 3
-    assert "died" in str(outcome.errors[0]) or "ended" in str(outcome.errors[0])
-    frame = hilbench.load(outcome.folder)
-    whole = [b for b, rows in frame.groupby("board") if rows["accuracy"].notna().all()]
-    assert len(whole) == 1  # the other board finished everything
-    assert not _firmware_children()
+    assert str(outcome.errors[0]).startswith(f"board {board}: ")
+    assert "has died (killed by SIGKILL)" in str(
+        outcome.errors[0]
+    )  # the cause, not the silence that follows from it
+    assert time.monotonic() - started_s < boards[board].timeouts.run_s  # not waited out
+    frame = hilbench.load(outcome.folder).set_index("board")
+    assert frame.loc["other", "accuracy"].notna().all()
+    assert frame.loc[board, "accuracy"].isna().any()
+    assert (frame.loc[board, "error"] != "").all() or frame.loc[board, "accuracy"].notna().any()
+    assert not _firmware(board)
+    assert not _firmware("other")
 
 
 def test_second_process_is_told_who_holds_the_board(boards, zoo, tmp_path, monkeypatch):
