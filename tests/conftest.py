@@ -8,7 +8,7 @@ import pytest
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item, call):  # noqa: ARG001
+def pytest_runtest_makereport(item, call):
     """``make test`` sets HILBENCH_NO_SKIPS after it has installed and built everything."""
     report = yield
     needs_tools = any(item.get_closest_marker(name) for name in ("qemu", "firmware"))
