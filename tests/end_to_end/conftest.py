@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hilbench.board.images import find_image
 
 import hilbench
+from hilbench.board.images import find_image
 from hilbench.config import load_boards, load_suite
 from hilbench.errors import ImageError
 

@@ -9,7 +9,6 @@ TESTS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS))
 
 from builders.host_runtime import HostRuntime, build  # noqa: E402
-
 from hilbench.errors import ToolMissingError  # noqa: E402
 from hilbench.models.oracle import HostReference, TflmOracle  # noqa: E402
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from builders import operator_models as models
 from builders.host_runtime import SOURCES, HostRuntime, RuntimeFaultError, compile_c
-
 from hilbench.models.planner import layout, plan_model
 from hilbench.models.tflite_file import parse_model
 from hilbench.records import Plan

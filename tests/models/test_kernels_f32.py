@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import operator_models as models
 
+from builders import operator_models as models
 from hilbench.models.planner import plan_model
 from hilbench.models.tflite_file import parse_model
 

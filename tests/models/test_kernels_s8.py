@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from builders import operator_models as models
 from builders.host_runtime import HostRuntime
-
 from hilbench.models.oracle import TflmOracle
 from hilbench.models.planner import plan_model
 from hilbench.models.tflite_file import parse_model

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import operator_models as models
 
+from builders import operator_models as models
 from hilbench.errors import ModelError, ToolMissingError, VectorError
 from hilbench.models.oracle import TFLM_VERSION, HostReference, TflmOracle, lsb_histogram
 

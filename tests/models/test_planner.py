@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from builders import operator_models as models
 from builders.tflite_builder import ModelBuilder
-
 from hilbench.errors import ModelError, UnsupportedOperatorError
 from hilbench.models.planner import describe_fault, generate_c, layout, plan_model
 from hilbench.models.planner.memory import Buffer, align, arena_bytes, best_fit, lower_bound

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from builders import operator_models as models
 from builders.tflite_builder import ModelBuilder
-
 from hilbench.errors import ModelError
 from hilbench.models.planner import plan_model
 from hilbench.models.tflite_file import parse_model, read_model
