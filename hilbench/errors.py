@@ -11,7 +11,13 @@
     ├── VectorError           2  test vectors
     ├── ToolMissingError      3  an emulator, a compiler, an optional package
     ├── ImageError            3  a firmware image: absent, stale, not the one on the board
-    ├── FlashError            3  a flasher
+    ├── FlashError            3  a flasher; what it ran, how it ended, how long it took
+    │   ├── FlashNotFoundError   no probe, no port, no answer from a bootloader
+    │   ├── FlashBusyError       somebody else has the probe or the port
+    │   ├── FlashWrongChipError  another chip than asked for
+    │   ├── FlashWriteError      erased or written, but not all of it
+    │   ├── FlashVerifyError     read back differently
+    │   └── FlashTimeoutError    the tool did not end; it was killed
     ├── BoardError            3  a board: silent, died, somebody else's
     │   ├── BoardBusyError
     │   └── DeviceError          a typed ERROR packet from the firmware
@@ -74,7 +80,53 @@ class ImageError(HilbenchError):
 
 
 class FlashError(HilbenchError):
-    """The image did not get onto the board."""
+    """The image did not get onto the board.
+
+    Attributes:
+        command: what was run, empty for an API.
+        exit_code_of_tool: None when it was killed or is an API.
+        duration_s: until it ended.
+        last_line: the tool's last line that says what went wrong.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        command: tuple[str, ...] = (),
+        exit_code_of_tool: int | None = None,
+        duration_s: float = 0.0,
+        last_line: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.command = command
+        self.exit_code_of_tool = exit_code_of_tool
+        self.duration_s = duration_s
+        self.last_line = last_line
+
+
+class FlashNotFoundError(FlashError):
+    """No probe, no port, or no answer from a bootloader."""
+
+
+class FlashBusyError(FlashError):
+    """Somebody else has the probe or the port."""
+
+
+class FlashWrongChipError(FlashError):
+    """Another chip than the board's table says."""
+
+
+class FlashWriteError(FlashError):
+    """Erased or written, but not all of it: the board holds no usable image."""
+
+
+class FlashVerifyError(FlashError):
+    """Read back differently than written."""
+
+
+class FlashTimeoutError(FlashError):
+    """The tool did not end within its limit and was killed with everything it had started."""
 
 
 class BoardError(HilbenchError):

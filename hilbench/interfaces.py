@@ -48,6 +48,7 @@ class EmulatedBoard(MemoryProbe, Protocol):
     emulator: str  # name and version
     time_base: TimeBase
     has_probe: bool  # write_memory works
+    probe_address: str | None  # where a real flasher finds the emulated probe, e.g. a gdb port
 
     def units_per_tick(self, counter_hz: int) -> float:
         """Return how many units of the time base (instructions, us, cycles) one tick is."""
@@ -76,6 +77,17 @@ class Flasher(Protocol):
         self, board: BoardConfig, image: Image, emulated: EmulatedBoard | None, timeout_s: float
     ) -> None:
         """Put the image onto the board or raise FlashError."""
+
+
+class PowerSwitch(Protocol):
+    """``drivers/switches/<name>.py`` exports ``open_switch(board)``."""
+
+    def set_power(self, *, on: bool, timeout_s: float) -> None:
+        """Switch the board's supply.
+
+        Raises:
+            BoardError: the switch did not do it; names it and what it said.
+        """
 
 
 class PowerMeter(Protocol):

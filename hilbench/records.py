@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Literal
 
@@ -26,6 +27,47 @@ class Timeouts:
 
 
 @dataclass(frozen=True)
+class SerialMatch:
+    """Which of the serial ports that are plugged in is the board's: all keys given must match."""
+
+    vid: str | None = None  # four hex digits, e.g. "0483"
+    pid: str | None = None
+    serial_number: str | None = None  # leading zeros do not count: J-Link pads its own
+    interface: str | None = None  # USB interface number, where one device has several ports
+    location: str | None = None  # USB location, e.g. "1-1.2", where serial numbers are all alike
+
+
+@dataclass(frozen=True)
+class FlasherConfig:
+    """``[board.<id>.flasher]``, or just its tool."""
+
+    tool: str  # driver name
+    probe_serial: str | None = None
+    target: str | None = None  # the tool's own name of the chip
+    args: tuple[str, ...] = ()
+    verify: bool = True
+    command: tuple[
+        str, ...
+    ] = ()  # of the command flasher: argv with {image} {serial} {probe} {baud}
+
+
+@dataclass(frozen=True)
+class PowerSwitchConfig:
+    """``[board.<id>.power]``: how the board's supply is switched."""
+
+    driver: str
+    args: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Quarantine:
+    """``[board.<id>.quarantine]``: why the board is not used, and until when."""
+
+    reason: str
+    until: date | None = None  # the first day that it is used again; None: until it is removed
+
+
+@dataclass(frozen=True)
 class BoardConfig:
     """One ``[board.<id>]`` table of boards.toml."""
 
@@ -34,9 +76,9 @@ class BoardConfig:
     chip: str = ""  # checked against HELLO when given
     emulator: str | None = None  # driver name; None is a real board
     emulator_args: tuple[tuple[str, str], ...] = ()
-    serial: str | None = None  # path or pyserial URL of a real board's port
+    serial: str | SerialMatch | None = None  # path, pyserial URL, or what identifies the port
     baud: int = 115200
-    flasher: str | None = None
+    flasher: FlasherConfig | None = None
     meter: str = "none"
     memory_bytes: int | None = None
     supply_v: float = 3.3
@@ -44,6 +86,8 @@ class BoardConfig:
     tags: tuple[str, ...] = ()
     notes: str = ""
     timeouts: Timeouts = field(default_factory=Timeouts)
+    power: PowerSwitchConfig | None = None
+    quarantine: Quarantine | None = None
     source: str = ""  # file it came from, for error sentences
 
 

@@ -136,7 +136,9 @@ def _start_emulator(
 def _flash(config: BoardConfig, image: Image, emulated: EmulatedBoard | None) -> None:
     if config.flasher is None:
         return
-    plugins.load("flashers", config.flasher).flash(config, image, emulated, config.timeouts.flash_s)
+    plugins.load("flashers", config.flasher.tool).flash(
+        config, image, emulated, config.timeouts.flash_s
+    )
 
 
 def check_identity(config: BoardConfig, image: Image, hello: HelloReply) -> None:

@@ -23,7 +23,7 @@ _POLL_S = 0.1
 
 def lock_path(board: BoardConfig) -> Path:
     """Return the lock file of a board; the same for every process of every user here."""
-    identity = board.serial or f"{board.source}#{board.id}"
+    identity = str(board.serial or f"{board.source}#{board.id}")
     digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
     return Path(tempfile.gettempdir()) / "hilbench-locks" / f"{board.id}-{digest}.lock"
 

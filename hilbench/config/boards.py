@@ -7,7 +7,7 @@ from typing import Any
 
 from hilbench.config.tables import Key, check, check_name, read
 from hilbench.errors import ConfigError
-from hilbench.records import BoardConfig, Timeouts
+from hilbench.records import BoardConfig, FlasherConfig, Timeouts
 
 SCHEMA = 1
 TOP_KEYS = {"board": Key("table", required=True, example="a table [board.NAME]")}
@@ -64,6 +64,8 @@ def _board(name: str, table: Any, path: Path) -> BoardConfig:
             values[key] = float(values[key])
     values["tags"] = tuple(table.get("tags", ()))
     values["emulator_args"] = tuple(table.get("emulator_args", {}).items())
+    if "flasher" in values:
+        values["flasher"] = FlasherConfig(values["flasher"])
     values["timeouts"] = Timeouts(**{k: float(v) for k, v in table.get("timeouts", {}).items()})
     board = BoardConfig(id=name, source=str(path), **values)
     _check_whole(board, where)

@@ -153,7 +153,7 @@ def test_boards_of_the_project():
         "m55": "mps3-an547",
     }
     assert [i for i, b in boards.items() if "extra" in b.tags] == ["m7"]
-    assert all(b.flasher == "emulator" and b.meter == "synthetic" for b in boards.values())
+    assert all(b.flasher.tool == "emulator" and b.meter == "synthetic" for b in boards.values())
 
 
 def uncommented(text: str) -> str:

@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
             board.firmware,
             board.chip or "-",
             board.emulator or "no: hardware",
-            board.serial or "PTY at start",
+            str(board.serial or "PTY at start"),
             _image(board),
             _state(board),
         )
@@ -61,6 +61,6 @@ def _state(board: BoardConfig) -> str:
         return f"busy: {holder(board)}"
     if board.emulator == "qemu" and shutil.which("qemu-system-arm") is None:
         return "needs: apt-get install qemu-system-arm"
-    if board.emulator is None and board.serial and "://" not in board.serial:
+    if isinstance(board.serial, str) and "://" not in board.serial:
         return "ready" if Path(board.serial).exists() else f"absent: no {board.serial}"
     return "ready"

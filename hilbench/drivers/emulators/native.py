@@ -22,6 +22,7 @@ class NativeBoard:
 
     time_base: TimeBase = "host"
     has_probe = False
+    probe_address: str | None = None
 
     def __init__(self, config: BoardConfig) -> None:
         self._arguments = _arguments(config)

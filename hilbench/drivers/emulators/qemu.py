@@ -33,6 +33,7 @@ class QemuBoard:
 
     time_base: TimeBase = "instructions"
     has_probe = True
+    probe_address: str | None = None
 
     def __init__(self, config: BoardConfig, timeout_s: float) -> None:
         program = find_tool(PROGRAM, PACKAGE, "emulated ARM boards")
