@@ -25,6 +25,8 @@ PACKAGE = "qemu-system-arm"
 # 64 ns an instruction: longer than a tick of every timer (31 to 50 ns), so one instruction is seen.
 ICOUNT_SHIFT = 6
 _PROBE_TIMEOUT_S = 30.0  # a megabyte takes 0.1 s on an idle host
+# Other ports are named after QEMU's machines.
+MACHINES = {"stm32f4": "netduinoplus2"}
 _DEATH_GRACE_S = 1.0  # between a closed socket and an exit status
 
 
@@ -156,7 +158,7 @@ def start(board: BoardConfig, timeout_s: float) -> QemuBoard:
 
 def _machine(config: BoardConfig) -> str:
     arguments = dict(config.emulator_args)
-    machine = arguments.pop("machine", config.firmware)  # ports are named after QEMU's machines
+    machine = arguments.pop("machine", MACHINES.get(config.firmware, config.firmware))
     if arguments:
         raise ConfigError(
             f"board {config.id}: the qemu emulator has no argument {next(iter(arguments))!r}; "
