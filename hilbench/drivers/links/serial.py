@@ -12,7 +12,43 @@ import time
 
 import serial
 
+from hilbench.drivers.links._kits import (
+    Proposal,
+    board_ports,
+    proposals,
+    propose,
+    toml_key,
+    toml_string,
+)
+from hilbench.drivers.links._ports import (
+    describe_match,
+    describe_port,
+    find_path,
+    find_ports,
+    is_instrument,
+    list_ports,
+    resolve,
+)
 from hilbench.errors import BoardBusyError, LinkError
+
+__all__ = [
+    "DescriptorLink",
+    "PolledLink",
+    "Proposal",
+    "board_ports",
+    "describe_match",
+    "describe_port",
+    "find_path",
+    "find_ports",
+    "is_instrument",
+    "list_ports",
+    "open_link",
+    "proposals",
+    "propose",
+    "resolve",
+    "toml_key",
+    "toml_string",
+]
 
 _CHUNK_BYTES = 65536
 _POLL_S = 0.02  # ports without a file descriptor
@@ -27,9 +63,14 @@ def open_link(address: str, baud: int) -> DescriptorLink | PolledLink:
 
     Raises:
         BoardBusyError: another process holds the port.
-        LinkError: the port cannot be opened.
+        LinkError: the port cannot be opened, or is an instrument.
     """
     is_url = "://" in address
+    if (instrument := is_instrument(address)) is not None:
+        raise LinkError(
+            f"port {address} is a {instrument}, an instrument: it is never flashed or streamed to; "
+            f"correct 'serial' in boards.toml"
+        )
     try:
         port = serial.serial_for_url(
             address,
