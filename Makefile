@@ -40,8 +40,8 @@ test-wheel: wheel ## the wheel in a clean environment outside the checkout
 	PYTHON=$(PYTHON) tools/test_wheel.sh
 
 # The other host reference: ai-edge-litert with numpy 2, in an environment of its own.
-test-references: $(VENV)-litert/.stamp ## the tests again with ai-edge-litert and numpy 2
-	$(VENV)-litert/bin/python -m pytest $(REFERENCE_TESTS)
+test-references: firmware $(VENV)-litert/.stamp ## the tests again with ai-edge-litert and numpy 2
+	HILBENCH_NO_SKIPS=1 $(VENV)-litert/bin/python -m pytest $(REFERENCE_TESTS)
 
 REFERENCE_TESTS := tests/models tests/measurement tests/runs tests/end_to_end
 
@@ -67,7 +67,7 @@ packages-dev:
 
 venv: $(VENV)/.stamp ## the Python environment from pyproject.toml
 
-$(VENV)/.stamp: pyproject.toml tools/install_packages.sh
+$(VENV)/.stamp: pyproject.toml | packages
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --editable . --group dev

@@ -31,7 +31,7 @@ from rich.table import Table
 
 from hilbench.board.client import BoardClient
 from hilbench.board.images import find_image
-from hilbench.errors import HilbenchError
+from hilbench.errors import EXIT_PASS, EXIT_REGRESSION, HilbenchError
 from hilbench.models.planner import plan_model
 from hilbench.models.tflite_file import read_model
 from hilbench.protocol.jobs import DATA_HEADER_BYTES
@@ -198,7 +198,7 @@ def main() -> int:
     }
     RESULT.write_text(json.dumps(document, indent=2) + "\n")
     console.print(f"written to {RESULT.relative_to(ROOT)}")
-    return 0
+    return EXIT_PASS if worst >= GOODPUT_GOAL and dearest <= OVERHEAD_GOAL else EXIT_REGRESSION
 
 
 if __name__ == "__main__":

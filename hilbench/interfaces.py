@@ -39,7 +39,8 @@ class MemoryProbe(Protocol):
 
 
 class EmulatedBoard(MemoryProbe, Protocol):
-    """A running emulator. ``drivers/emulators/<name>.py`` exports ``start(board, timeout_s)``.
+    """A running emulator. ``drivers/emulators/<name>.py`` exports ``start(board, timeout_s)`` and
+    ``missing_tool() -> str``: what is not installed and the line that adds it, or "".
 
     ``start`` returns with the emulator running but without firmware; ``flash`` puts it there.
     """
@@ -87,6 +88,14 @@ class PowerSwitch(Protocol):
 
         Raises:
             BoardError: the switch did not do it; names it and what it said.
+            ToolMissingError: its program is not installed.
+        """
+
+    def cycle(self, off_s: float, timeout_s: float) -> None:
+        """Off, ``off_s`` seconds, on again; each switching within ``timeout_s``.
+
+        Raises:
+            BoardError, ToolMissingError: as ``set_power``.
         """
 
 

@@ -2,7 +2,7 @@
 # Installs the Debian/Ubuntu packages that are missing: as root, else with sudo, else says the line.
 set -eu
 
-packages="gcc libc6-dev make python3-venv gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm"
+packages="gcc libc6-dev make python3.11-venv gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm"
 [ "${1:-}" = "--dev" ] && packages="$packages clang clang-format libclang-rt-dev"
 
 have() {
@@ -11,7 +11,7 @@ have() {
     gcc | make | clang | clang-format) command -v "$1" >/dev/null ;;
     gcc-arm-none-eabi) command -v arm-none-eabi-gcc >/dev/null ;;
     qemu-system-arm) command -v qemu-system-arm >/dev/null ;;
-    python3-venv) "${PYTHON:-python3.11}" -c "import ensurepip" 2>/dev/null ;;
+    python3.11-venv) "${PYTHON:-python3.11}" -c "import ensurepip" 2>/dev/null ;;
     # A library that gcc does not find is answered with its bare name.
     libnewlib-arm-none-eabi) arm-none-eabi-gcc -print-file-name=libc_nano.a 2>/dev/null | grep -q / ;;
     libc6-dev) gcc -print-file-name=libc.a 2>/dev/null | grep -q / ;;
@@ -25,7 +25,7 @@ for package in $packages; do
 done
 [ -z "$missing" ] && exit 0
 
-line="apt-get install -y --no-install-recommends$missing"
+line="apt-get update && apt-get install -y --no-install-recommends$missing"
 if ! command -v apt-get >/dev/null; then
     echo "missing:$missing; this system has no apt-get, install them with its own package manager" >&2
     exit 3
@@ -40,5 +40,7 @@ else
 fi
 echo "installing:$missing"
 export DEBIAN_FRONTEND=noninteractive
-$sudo apt-get update -qq
-$sudo $line
+if ! { $sudo apt-get update -qq && $sudo apt-get install -y --no-install-recommends $missing; }; then
+    echo "could not install:$missing; run as root: $line" >&2
+    exit 3
+fi

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import tempfile
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -23,9 +26,10 @@ from hilbench.errors import (
     EXIT_REGRESSION,
     EXIT_USAGE,
     HilbenchError,
+    StoreError,
     UsageError,
 )
-from hilbench.models.vectors import load_vectors
+from hilbench.models.vectors import RawVectors, load_vectors
 from hilbench.records import BoardConfig, SuiteConfig, VariantConfig, VectorsConfig
 from hilbench.runs import Journal, load, seal
 from hilbench.runs.provenance import provenance
@@ -33,6 +37,9 @@ from hilbench.runs.schema import State
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+MOST_INFERENCES = 2**32 - 1  # of one RUN message
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,7 @@ def run_suite(
     """
     if not boards:
         raise UsageError("no board to measure on; name one with --board")
+    check_repetition(suite)
     prepared, failed = _prepare(suite, limit)
     if not prepared and len(suite.variants) == 1:
         raise failed[suite.variants[0].name]
@@ -112,9 +120,27 @@ def run_suite(
     except KeyboardInterrupt:
         state = "interrupted"
     finally:
-        journal.end(state)
-        seal(journal.folder)
+        with _uninterrupted():
+            try:
+                journal.end(state)
+                seal(journal.folder)
+            except StoreError as error:
+                runner.errors.append(error)
     return Outcome(journal.folder, tuple(runner.errors), interrupted=state == "interrupted")
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """A second Ctrl-C may not tear what is being sealed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {s: signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _prepare(
@@ -122,17 +148,31 @@ def _prepare(
 ) -> tuple[list[PreparedVariant], dict[str, HilbenchError]]:
     """Everything the host can refuse is refused here, before any board is touched."""
     tables = {table.name: table for table in suite.vectors}
-    raw = {name: load_vectors(table) for name, table in tables.items()}
+    raw: dict[str, RawVectors] = {}
     prepared: list[PreparedVariant] = []
     failed: dict[str, HilbenchError] = {}
     for variant in suite.variants:
+        table = tables[variant.vectors]
         try:
-            prepared.append(
-                prepare_variant(variant, raw[variant.vectors], tables[variant.vectors], limit)
-            )
+            if table.name not in raw:
+                raw[table.name] = load_vectors(table)
+            prepared.append(prepare_variant(variant, raw[table.name], table, limit))
         except HilbenchError as error:
             failed[variant.name] = error
     return prepared, failed
+
+
+def check_repetition(suite: SuiteConfig) -> None:
+    """Refuse counts that measure nothing or do not fit the wire.
+
+    Raises:
+        UsageError: names the count, its value and the limits.
+    """
+    for name, least in (("sessions", 1), ("warm_up", 0), ("iterations", 1)):
+        value = getattr(suite, name)
+        if not least <= value <= MOST_INFERENCES:
+            option = name.replace("_", "-")
+            raise UsageError(f"{option} is {value}, must be {least} to {MOST_INFERENCES}")
 
 
 def single_model_suite(
@@ -153,7 +193,7 @@ def single_model_suite(
 def measure(
     model: str | Path,
     board: str | BoardConfig,
-    vectors: str | Path | tuple[ArrayLike, ArrayLike],
+    vectors: str | Path | tuple[ArrayLike, ArrayLike | None],
     *,
     metric: Literal["top1", "auc", "mse", "none"] = "top1",
     sessions: int = 3,
@@ -166,7 +206,8 @@ def measure(
     Args:
         model: a .tflite file.
         board: an id in the boards file, or a board.
-        vectors: a vector file, or arrays ``(x [n, *input shape], y [n])``.
+        vectors: a vector file, or arrays ``(x [n, *input shape], y [n])``; y may be None with
+            metric "none".
         metric: how outputs and labels become an accuracy.
         sessions: reset to reset; the unit of replication.
         warm_up: untimed inferences before the timed ones.
@@ -182,7 +223,8 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="hilbench-") as scratch:
         if isinstance(vectors, tuple):
             file = Path(scratch) / "vectors.npz"
-            np.savez(file, x=np.asarray(vectors[0]), y=np.asarray(vectors[1]))
+            labels = {} if vectors[1] is None else {"y": np.asarray(vectors[1])}
+            np.savez(file, x=np.asarray(vectors[0]), **labels)
         else:
             file = Path(vectors)
         suite = single_model_suite(
@@ -212,5 +254,7 @@ def find_board(board_id: str) -> BoardConfig:
     """
     known = load_boards(default_boards_path())
     if board_id not in known:
-        raise UsageError(f"no board {board_id!r} in the boards file; it has: {', '.join(known)}")
+        raise UsageError(
+            f"no board {board_id!r} in {default_boards_path()}; it has: {', '.join(known)}"
+        )
     return known[board_id]

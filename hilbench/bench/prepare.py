@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hilbench.errors import ToolMissingError, VectorError
+from hilbench.errors import MeasurementError, ToolMissingError, VectorError
 from hilbench.measurement.accuracy import Accuracy, dequantise, evaluate
 from hilbench.models.oracle import HostReference, TflmOracle
 from hilbench.models.planner import plan_model
@@ -30,8 +31,9 @@ class PreparedVariant:
     reference: NDArray[np.generic]  # [n, ...] outputs of the host interpreter
     reference_name: str
     reference_accuracy: Accuracy | None
-    golden: NDArray[np.int8] | None  # [n, ...] outputs of TensorFlow Lite Micro; int8 models
-    golden_name: str
+    quantised: bool  # any operator computes in int8: then TensorFlow Lite Micro is the oracle
+    golden: NDArray[np.generic] | None  # [n, ...] its outputs
+    golden_name: str  # its name and version, or why there is none
     zlib_bytes: int
 
     @property
@@ -59,6 +61,8 @@ def prepare_variant(
 
     Raises:
         ModelError, UnsupportedOperatorError, VectorError, ToolMissingError.
+
+    A label that the model cannot give is the vectors' fault.
     """
     model = read_model(variant.model)
     plan = plan_model(model)
@@ -66,7 +70,12 @@ def prepare_variant(
     chosen = full if limit is None else subset(full, limit)
     reference = HostReference()
     outputs = reference.run(model.data, chosen.x)
-    golden, golden_name = _golden(variant, vectors, model, plan, chosen)
+    quantised = computes_in_int8(model)
+    golden, golden_name = _golden(variant, vectors, model, chosen) if quantised else (None, "")
+    try:
+        accuracy = evaluate(chosen.metric, dequantise(outputs, plan.output), chosen.y)
+    except MeasurementError as error:
+        raise VectorError(f"vectors {chosen.name!r}: {error}") from error
     return PreparedVariant(
         config=variant,
         model=model,
@@ -75,50 +84,56 @@ def prepare_variant(
         quantise=quantise,
         reference=outputs,
         reference_name=reference.name,
-        reference_accuracy=evaluate(chosen.metric, dequantise(outputs, plan.output), chosen.y),
+        reference_accuracy=accuracy,
+        quantised=quantised,
         golden=golden,
         golden_name=golden_name,
         zlib_bytes=len(zlib.compress(model.data, 9)),
     )
 
 
+def computes_in_int8(model: TfliteModel) -> bool:
+    """Return whether any operator gives int8, whatever the model's own input and output are."""
+    return any(
+        model.tensors[t].dtype == "int8" for operator in model.operators for t in operator.outputs
+    )
+
+
 def _golden(
-    variant: VariantConfig,
-    vectors: VectorsConfig,
-    model: TfliteModel,
-    plan: Plan,
-    chosen: VectorSet,
-) -> tuple[NDArray[np.int8] | None, str]:
-    """TFLM's int8 outputs: from the golden file where there is one, else from the wheel."""
-    if plan.output.dtype != "int8":
-        return None, ""
+    variant: VariantConfig, vectors: VectorsConfig, model: TfliteModel, chosen: VectorSet
+) -> tuple[NDArray[np.generic] | None, str]:
+    """TFLM's outputs: from the golden file where there is one, else from the wheel."""
     if vectors.golden is not None:
         return _golden_file(vectors.golden, variant.name, model, chosen)
     try:
         oracle = TflmOracle()
-    except ToolMissingError:
-        return None, ""  # the column stays empty: not compared, and the table says so
-    return oracle.run(model.data, chosen.x).astype(np.int8), oracle.name
+    except ToolMissingError as error:
+        return None, str(error)  # said in the row and under the table
+    return oracle.run(model.data, chosen.x), oracle.name
 
 
 def _golden_file(
     path: Path, variant: str, model: TfliteModel, chosen: VectorSet
-) -> tuple[NDArray[np.int8], str]:
-    with np.load(path, allow_pickle=False) as archive:
-        if f"outputs.{variant}" not in archive:
+) -> tuple[NDArray[np.generic], str]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {key: np.asarray(archive[key]) for key in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise VectorError(
+            f"{path}: cannot be read as golden outputs ({error}); make them again with "
+            "tools/make_golden.py"
+        ) from error
+    if f"outputs.{variant}" not in arrays:
+        raise VectorError(
+            f"{path}: no golden outputs of variant {variant!r}; make them again with "
+            "tools/make_golden.py or remove the key golden"
+        )
+    for what, expected in ((f"sha256.{variant}", model.sha256), ("vectors_sha256", chosen.sha256)):
+        found = str(arrays.get(what, ""))
+        if found != expected:
             raise VectorError(
-                f"{path} has no golden outputs of variant {variant!r}; make them again with "
-                "tools/make_golden.py or remove the key golden"
+                f"{path}: {what} is {found[:12]}, but the file in use has {expected[:12]}; "
+                "make the golden outputs again with tools/make_golden.py"
             )
-        for what, expected in (
-            (f"sha256.{variant}", model.sha256),
-            ("vectors_sha256", chosen.sha256),
-        ):
-            found = str(archive[what])
-            if found != expected:
-                raise VectorError(
-                    f"{path}: {what} is {found[:12]}, but the file in use has {expected[:12]}; "
-                    "make the golden outputs again with tools/make_golden.py"
-                )
-        outputs = np.asarray(archive[f"outputs.{variant}"])[: len(chosen.x)]
-        return outputs.astype(np.int8), f"tflite-micro {archive['tflite_micro_version']} (golden)"
+    outputs = arrays[f"outputs.{variant}"][: len(chosen.x)]
+    return outputs, f"tflite-micro {arrays['tflite_micro_version']} (golden)"

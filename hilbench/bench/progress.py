@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-Listener = Callable[["BoardProgress"], None]
+Listener = Callable[["BoardProgress", "BoardProgress"], None]
+"""Gets a board's line before and after a change."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class BoardProgress:
 
 
 class Progress:
-    """All boards' progress; ``listener`` hears every change of state (not of vector counts)."""
+    """All boards' progress; ``listener`` hears every change but vector counts."""
 
     def __init__(self, listener: Listener | None = None) -> None:
         self._lock = threading.Lock()
@@ -55,9 +56,12 @@ class Progress:
             before = self._boards[board]
             after = replace(before, **changes)  # type: ignore[arg-type]
             self._boards[board] = after
-        told = (before.state, before.variant, before.error)
-        if self._listener and told != (after.state, after.variant, after.error):
-            self._listener(after)
+        if self._listener is None:
+            return
+        try:
+            self._listener(before, after)
+        except BrokenPipeError:  # nobody reads any more; the measurement goes on
+            self._listener = None
 
     def advance(self, board: str, vectors: int) -> None:
         """Count finished vectors; the clock starts with the first call, also one of 0 vectors."""
@@ -68,6 +72,12 @@ class Progress:
                 vectors_done=line.vectors_done + vectors,
                 started_s=line.started_s if line.started_s is not None else time.monotonic(),
             )
+
+    def shorten(self, board: str, vectors: int) -> None:
+        """Take vectors that will not run off a board's total."""
+        with self._lock:
+            line = self._boards[board]
+            self._boards[board] = replace(line, vectors_total=line.vectors_total - vectors)
 
     def lines(self) -> list[BoardProgress]:
         """Return every board's line, in the order they were added."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from hilbench.errors import (
     LinkError,
     ModelError,
     OutputMismatchError,
+    StoreError,
 )
 from hilbench.interfaces import EmulatedBoard
 from hilbench.measurement.memory import image_memory
@@ -27,7 +29,7 @@ from hilbench.records import BoardConfig, Image
 from hilbench.runs.journal import Journal
 from hilbench.runs.schema import BoardRecord, ErrorRecord, SessionRecord, VariantRecord
 
-_JOIN_S = 0.2
+_LOOK_S = 0.2
 _STOP_S = 10.0
 
 
@@ -49,6 +51,7 @@ class Runner:
         self._stopping = threading.Event()
         self._emulators: list[EmulatedBoard] = []
         self._crashes: list[BaseException] = []
+        self._done = {board.id: threading.Event() for board in self.boards}
 
     def run(self) -> None:
         """Measure; returns when every board is done or has failed.
@@ -67,32 +70,44 @@ class Runner:
         for thread in threads:
             thread.start()
         try:
-            for thread in threads:
-                while thread.is_alive():
-                    thread.join(_JOIN_S)
+            for done in self._done.values():
+                while not done.wait(_LOOK_S):
+                    pass
         except KeyboardInterrupt:
-            self._stop(threads)
+            self._stop()
             raise
         if self._crashes:
             raise self._crashes[0]
 
-    def _stop(self, threads: Sequence[threading.Thread]) -> None:
+    def _stop(self) -> None:
+        """Take every board away from its thread, then wait for the threads to notice.
+
+        Events, not join(): an interrupted join() may call a running thread ended (CPython 3.11).
+        """
         self._stopping.set()
         for emulated in self._emulators:
             emulated.stop()
-        for thread in threads:
-            thread.join(_STOP_S)
+        deadline_s = time.monotonic() + _STOP_S
+        for done in self._done.values():
+            done.wait(max(0.0, deadline_s - time.monotonic()))
 
     def _board_thread(self, config: BoardConfig) -> None:
         try:
-            self._measure_board(config)
-        except HilbenchError as error:
-            self._record(error, config.id, None, None)
+            try:
+                self._measure_board(config)
+            except StoreError:
+                raise
+            except HilbenchError as error:
+                self._record(error, config.id, None, None)
+        except StoreError as lost:  # the journal itself: nothing more can be kept
+            self.errors.append(lost)
+            self.progress.set(config.id, error=str(lost), state="failed")
         except BaseException as crash:  # noqa: BLE001 - a bug here must surface in the main thread
             if not self._stopping.is_set():
                 self._crashes.append(crash)
         finally:
             self.progress.set(config.id, finished=True)
+            self._done[config.id].set()
 
     def _measure_board(self, config: BoardConfig) -> None:
         for name, error in self.failed_variants.items():
@@ -137,6 +152,8 @@ class Runner:
                         meter,
                         advance,
                     )
+                except StoreError:
+                    raise
                 except HilbenchError as error:
                     cause = board.explain(error)
                     if not isinstance(cause, HilbenchError):
@@ -148,7 +165,7 @@ class Runner:
                             "its remaining cells are not measured"
                         ) from error
                     remaining = self.sessions - number + 1
-                    self.progress.advance(board_id, remaining * len(variant.vectors.x) - done)
+                    self.progress.shorten(board_id, remaining * len(variant.vectors.x) - done)
                     return
                 record = self.journal.append_session(
                     data.record,
@@ -164,7 +181,7 @@ class Runner:
         """Wrong outputs are a fact of the firmware, not of the bench: recorded, and exit code 1."""
         # int8 must equal TFLM; LiteRT's own resolvers disagree among themselves, so it only counts
         # for float32.
-        oracle = record.tflm if variant.plan.output.dtype == "int8" else record.reference
+        oracle = record.tflm if variant.quantised else record.reference
         if oracle is None or oracle.agrees:
             return
         if oracle.relative_max is not None:
@@ -175,7 +192,7 @@ class Runner:
         self._record(
             OutputMismatchError(
                 f"board {record.board}, variant {record.variant}: outputs {how} from "
-                f"{oracle.oracle}; compare outputs/ in the run folder with the oracle"
+                f"{oracle.oracle}; the board's outputs are in outputs/ of the run folder"
             ),
             record.board,
             record.variant,
@@ -267,6 +284,7 @@ def variant_record(board: str, variant: PreparedVariant) -> VariantRecord:
         vectors_sha256=vectors.sha256,
         vectors_n=len(vectors.x),
         quantise=variant.quantise,
+        tflm=variant.golden_name,
         reference=variant.reference_name,
         reference_accuracy=variant.reference_accuracy,
     )

@@ -7,6 +7,7 @@ A subcommand module has ``HELP`` (one line), ``EXAMPLES``, ``add_arguments(parse
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from types import FrameType
@@ -45,10 +46,10 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command; errors become one line on stderr and their exit code."""
-    for ending in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ending, _interrupt)
-    args = parser().parse_args(argv)
     try:
+        for ending in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(ending, _interrupt)
+        args = parser().parse_args(argv)
         code: int = args.handler(args)
     except HilbenchError as error:
         print(f"hilbench: {error}", file=sys.stderr)
@@ -57,7 +58,8 @@ def main(argv: list[str] | None = None) -> int:
         print("hilbench: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        sys.stderr.close()
+        # The reader has gone. Python would complain again when it flushes stdout at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from hilbench.bench import run_suite
+from hilbench.cli.console import PipeConsole
 from hilbench.cli.display import live
+from hilbench.errors import StoreError
 from hilbench.records import BoardConfig, SuiteConfig
 from hilbench.report.terminal import print_run
 
@@ -22,13 +24,17 @@ def bench_and_print(
     files: Sequence[Path],
 ) -> int:
     """Bench a suite; returns the exit code."""
-    console = Console()
+    console = PipeConsole()
     sources = sorted({Path(b.source) for b in boards if b.source})
     with live(console) as progress:
         outcome = run_suite(
             suite, boards, results=results, limit=limit, progress=progress, files=[*files, *sources]
         )
-    print_run(outcome.folder, console)
-    if outcome.interrupted:
-        console.print(f"interrupted: boards are off; what was measured is in {outcome.folder}")
+    for error in outcome.errors:
+        if isinstance(error, StoreError):  # the tables below may lack what could not be kept
+            print(f"hilbench: {error}", file=sys.stderr)
+    with contextlib.suppress(BrokenPipeError):  # what was measured decides the exit code
+        print_run(outcome.folder, console)
+        if outcome.interrupted:
+            console.print(f"interrupted: boards are off; what was measured is in {outcome.folder}")
     return outcome.exit_code

@@ -33,15 +33,24 @@ def add_results_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def boards_file(args: argparse.Namespace) -> Path:
+    """Return the boards file that the arguments or this folder name."""
+    from hilbench.config.defaults import default_boards_path  # noqa: PLC0415
+
+    path: Path = args.boards or default_boards_path()
+    return path
+
+
 def load_boards_file(args: argparse.Namespace) -> dict[str, BoardConfig]:
     """Load the boards file that the arguments or this folder name."""
     from hilbench.config import load_boards  # noqa: PLC0415
-    from hilbench.config.defaults import default_boards_path  # noqa: PLC0415
 
-    return load_boards(args.boards or default_boards_path())
+    return load_boards(boards_file(args))
 
 
-def choose_boards(known: dict[str, BoardConfig], wanted: list[str]) -> list[BoardConfig]:
+def choose_boards(
+    known: dict[str, BoardConfig], wanted: list[str], file: Path
+) -> list[BoardConfig]:
     """Return the boards asked for, in that order.
 
     Raises:
@@ -49,7 +58,7 @@ def choose_boards(known: dict[str, BoardConfig], wanted: list[str]) -> list[Boar
     """
     missing = [name for name in wanted if name not in known]
     if missing:
-        raise UsageError(f"no board {missing[0]!r} in the boards file; it has: {', '.join(known)}")
+        raise UsageError(f"no board {missing[0]!r} in {file}; it has: {', '.join(known)}")
     return [known[name] for name in dict.fromkeys(wanted)]
 
 

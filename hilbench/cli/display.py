@@ -46,7 +46,7 @@ def _state(line: BoardProgress) -> str:
 def live(console: Console) -> Iterator[Progress]:
     """Yield the progress to report to; shows it until the block ends."""
     if not console.is_terminal:
-        yield Progress(lambda line: _print_event(console, line))
+        yield Progress(lambda before, after: _print_event(console, before, after))
         return
     progress = Progress()
     with Live(
@@ -58,10 +58,15 @@ def live(console: Console) -> Iterator[Progress]:
         yield progress
 
 
-def _print_event(console: Console, line: BoardProgress) -> None:
-    what = f"{line.state} {line.variant}".strip() if not line.error else f"error: {line.error}"
+def _print_event(console: Console, before: BoardProgress, after: BoardProgress) -> None:
+    if after.error and after.error != before.error:
+        what = f"error: {after.error}"
+    elif (before.state, before.variant) != (after.state, after.variant):
+        what = f"{after.state} {after.variant}".strip()
+    else:
+        return
     console.print(
-        f"{line.board}: {what} ({line.vectors_done}/{line.vectors_total} vectors)",
+        f"{after.board}: {what} ({after.vectors_done}/{after.vectors_total} vectors)",
         markup=False,
         soft_wrap=True,
         highlight=False,

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hilbench.errors import UsageError
-
 _PACKAGE = Path(__file__).resolve().parents[1]
 ZOO_SUITE = _PACKAGE / "zoo" / "digits" / "suite.toml"
 
 
-def default_boards_path() -> Path:
-    """Return ./boards.toml, else the emulated boards that hilbench carries.
+def carried_boards_path() -> Path:
+    """Return the emulated boards that hilbench carries."""
+    in_wheel = _PACKAGE / "boards.toml"
+    return in_wheel if in_wheel.exists() else _PACKAGE.parent / "boards.toml"
 
-    Raises:
-        UsageError: neither exists.
-    """
-    carried = (_PACKAGE / "boards.toml", _PACKAGE.parent / "boards.toml")  # wheel, checkout
-    for path in (Path("boards.toml"), *carried):
-        if path.exists():
-            return path
-    raise UsageError("no boards.toml here; make one with: hilbench init")
+
+def default_boards_path() -> Path:
+    """Return ./boards.toml, else the emulated boards that hilbench carries."""
+    here = Path("boards.toml")
+    return here if here.exists() else carried_boards_path()

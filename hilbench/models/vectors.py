@@ -15,6 +15,7 @@ from hilbench.errors import VectorError
 from hilbench.records import TensorInfo, VectorsConfig, VectorSet
 
 INT8_MIN, INT8_MAX = -128, 127
+BIN_DTYPES = ("int8", "uint8", "float32")  # of .bin files
 LABELS_FILE = "y_labels.csv"  # of a folder as MLPerf Tiny's runner has it
 _LABEL_FIELDS = (3, 5)  # file, n_classes, class[, window_bytes, stride_bytes]
 
@@ -39,6 +40,10 @@ def load_vectors(config: VectorsConfig) -> RawVectors:
         VectorError: a file is absent, corrupt or empty, or x and y do not belong together.
     """
     y: NDArray[np.generic] | None
+    if config.labels is not None and config.file.suffix != ".npy":
+        raise VectorError(f"{config.file}: labels belong to .npy files; this one has its own")
+    if config.dtype is not None and not config.file.is_dir():
+        raise VectorError(f"{config.file}: dtype belongs to folders of .bin files; leave it out")
     if config.file.is_dir():
         x, y, sources = _read_folder(config)
     elif config.file.suffix == ".npz":
@@ -221,6 +226,10 @@ def _read_folder(
     table = config.file / LABELS_FILE
     if config.dtype is None:
         raise VectorError(f"{config.file}: .bin files do not say their dtype; give dtype")
+    if config.dtype not in BIN_DTYPES:
+        raise VectorError(
+            f"{config.file}: dtype {config.dtype!r} is unknown; known: {', '.join(BIN_DTYPES)}"
+        )
     dtype = np.dtype(config.dtype).newbyteorder("<")
     vectors: list[NDArray[np.generic]] = []
     labels: list[int] = []
@@ -293,6 +302,13 @@ def _check_pair(
     if y.ndim == 0 or len(y) != len(x):
         labels = y.size if y.ndim == 0 else len(y)
         raise VectorError(f"{config.file}: {len(x)} vectors but {labels} labels")
+    if y.dtype.kind not in "fiu":
+        raise VectorError(f"{config.file}: y is {y.dtype}, must be numbers: class numbers from 0")
+    if config.metric in {"top1", "auc"} and y.size != len(y):
+        raise VectorError(
+            f"{config.file}: y has shape {list(y.shape)}, metric {config.metric!r} needs one class "
+            "number a vector; of one-hot rows take y.argmax(axis=1)"
+        )
 
 
 def _sha256(paths: list[Path]) -> str:

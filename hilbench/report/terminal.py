@@ -6,16 +6,15 @@ import math
 from pathlib import Path
 
 import pandas as pd
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from hilbench.report.tables import TextColumn, print_table
 from hilbench.runs import load, operators_frame
 
 _TOP_KERNELS = 3
-WIDE = 120  # columns that the widest table asks for
 _SCALES = ((1e6, "M"), (1e3, "k"))
+WIDE = 120  # columns that the widest table asks for
 
 
 def print_run(folder: Path, console: Console, *, operators: bool = False) -> None:
@@ -30,152 +29,134 @@ def print_run(folder: Path, console: Console, *, operators: bool = False) -> Non
         StoreError: not a run folder.
     """
     if not console.is_terminal:
-        console = Console(file=console.file, width=WIDE)
+        console.width = WIDE
     frame = load(folder)
     shares = operators_frame(folder)
     measured = frame[frame["inferences"].notna()]
     if len(measured):
-        console.print(story_table(frame))
-        console.print(cells_table(measured))
-        console.print(shares_table(shares))
-        console.print(boards_table(measured))
+        print_story(frame, console)
+        print_cells(measured, console)
+        print_shares(shares, console)
+        print_boards(measured, console)
         if operators:
-            console.print(operators_table(shares))
+            print_operators(shares, console)
         _print_notes(measured, console)
     _print_errors(frame, console)
     console.print(f"results: {folder}", soft_wrap=True, highlight=False)
 
 
-def _table(title: str, left: tuple[str, ...], right: tuple[str, ...]) -> Table:
-    """Return an empty table; numbers stand right."""
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
+def print_story(frame: pd.DataFrame, console: Console) -> None:
+    """One row per variant: sizes, accuracy, and the latency on every board."""
+    variants = list(dict.fromkeys(frame["variant"]))
+    rows = {v: frame[frame["variant"] == v] for v in variants}
+    first = [_first_planned(rows[v]) for v in variants]
+    metrics = {m for m in frame["accuracy_metric"] if m}
+    mixed = len(metrics) > 1
+    columns = [
+        TextColumn(title, [_integer(row[name]) for row in first], right=True)
+        for title, name in (
+            (".tflite B", "tflite_bytes"),
+            ("zlib B", "zlib_bytes"),
+            ("plan B", "plan_bytes"),
+            ("arena B", "arena_bytes"),
+        )
+    ]
+    what = "accuracy" if mixed or not metrics else metrics.pop()
+    columns.append(
+        TextColumn(f"{what} [95 % CI]", [_accuracies(rows[v], named=mixed) for v in variants])
     )
-    for name in left:
-        table.add_column(name, no_wrap=True)
-    for name in right:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
-
-
-def story_table(frame: pd.DataFrame) -> Table:
-    """Return one row per variant: sizes, accuracy, and the latency on every board."""
-    boards = list(dict.fromkeys(frame["board"]))
-    table = _table(
-        "each variant: what it weighs, what it gets right, what an inference takes",
-        ("variant",),
-        (".tflite B", "zlib B", "plan B", "arena B"),
-    )
-    metric = next((m for m in frame["accuracy_metric"] if m), "accuracy")
-    table.add_column(f"{metric} [95 % CI]", no_wrap=True)
-    for board in boards:
+    for board in dict.fromkeys(frame["board"]):
         unit = next((u for u in frame.loc[frame["board"] == board, "unit"] if u), "")
-        table.add_column(f"{board}\n{unit}", justify="right", no_wrap=True)
-    for variant in dict.fromkeys(frame["variant"]):
-        rows = frame[frame["variant"] == variant]
-        first = _first_planned(rows)
-        table.add_row(
-            variant,
-            *(
-                _integer(first[c])
-                for c in ("tflite_bytes", "zlib_bytes", "plan_bytes", "arena_bytes")
-            ),
-            _accuracies(rows),
-            *(_latency(rows[rows["board"] == board]) for board in boards),
-        )
-    return table
+        cells = [_latency(rows[v][rows[v]["board"] == board]) for v in variants]
+        columns.append(TextColumn(f"{board}\n{unit}", cells, right=True))
+    title = "each variant: what it weighs, what it gets right, what an inference takes"
+    print_table(console, title, [TextColumn("variant", variants)], columns)
 
 
-def cells_table(frame: pd.DataFrame) -> Table:
-    """Return one row per board × variant with every figure that is not the variant's alone."""
-    table = _table(
-        "each board × variant",
-        ("board", "variant"),
-        ("median", "min", "max", "cold", "unit", "uJ", "stack B", "= TFLM", "host LSB"),
-    )
-    previous = ""
-    for _, row in frame.iterrows():
-        if previous and row["board"] != previous:
-            table.add_section()
-        table.add_row(
-            "" if row["board"] == previous else row["board"],
-            row["variant"],
-            *(_number(row[f"latency_{c}"]) for c in ("median", "min", "max", "cold")),
-            row["unit"],
-            _energy(row),
-            _integer(row["stack_used_bytes"]),
-            _agreement(row),
-            _host_difference(row),
-        )
-        previous = row["board"]
-    return table
+def print_cells(frame: pd.DataFrame, console: Console) -> None:
+    """One row per board × variant with every figure that is not the variant's alone."""
+    rows = [row for _, row in frame.iterrows()]
+    boards = [row["board"] for row in rows]
+    new = [i for i in range(1, len(boards)) if boards[i] != boards[i - 1]]
+    keys = [
+        TextColumn("board", [b if i == 0 or i in new else "" for i, b in enumerate(boards)]),
+        TextColumn("variant", [row["variant"] for row in rows]),
+    ]
+    columns = [
+        TextColumn(name, [_number(row[f"latency_{name}"]) for row in rows], right=True)
+        for name in ("median", "min", "max", "cold")
+    ]
+    columns += [
+        TextColumn("unit", [row["unit"] for row in rows], right=True),
+        TextColumn("uJ", [_number(row["energy_uj"]) for row in rows], right=True),
+        TextColumn("stack B", [_integer(row["stack_used_bytes"]) for row in rows], right=True),
+        TextColumn("= TFLM", [_agreement(row) for row in rows], right=True),
+        TextColumn("host LSB", [_host_difference(row) for row in rows], right=True),
+    ]
+    print_table(console, "each board × variant", keys, columns, sections=new)
 
 
-def shares_table(shares: pd.DataFrame) -> Table:
-    """Return, for each variant and board, the kernels that take most of an inference."""
-    boards = list(dict.fromkeys(shares["board"]))
-    table = _table("largest kernels", ("variant", *boards), ())
+def print_shares(shares: pd.DataFrame, console: Console) -> None:
+    """For each variant and board, the kernels that take most of an inference."""
     cells: dict[tuple[str, str], list[tuple[float, str]]] = {}
     for (variant, board, kernel), rows in shares.groupby(["variant", "board", "kernel"]):
-        share = float(rows["share_percent"].sum())
         name = str(kernel).rpartition("_")[0]
+        share = float(rows["share_percent"].sum())
         cells.setdefault((str(variant), str(board)), []).append((share, name))
-    for variant in dict.fromkeys(shares["variant"]):
-        largest = (sorted(cells.get((variant, b), ()), reverse=True)[:_TOP_KERNELS] for b in boards)
-        table.add_row(
-            variant,
-            *("\n".join(f"{share:2.0f} % {kernel}" for share, kernel in top) for top in largest),
+    variants = list(dict.fromkeys(shares["variant"]))
+    columns = []
+    for board in dict.fromkeys(shares["board"]):
+        tops = [sorted(cells.get((v, board), ()), reverse=True)[:_TOP_KERNELS] for v in variants]
+        texts = ["\n".join(f"{share:2.0f} % {name}" for share, name in top) for top in tops]
+        columns.append(TextColumn(board, texts))
+    print_table(console, "largest kernels", [TextColumn("variant", variants)], columns)
+
+
+def print_boards(frame: pd.DataFrame, console: Console) -> None:
+    """One row per board: who it is, and its image in flash and RAM."""
+    rows = [row for _, row in frame.drop_duplicates("board").iterrows()]
+    again = []
+    for row in rows:
+        own = frame[frame["board"] == row["board"]]
+        sent = own["link_retransmitted_packets"].sum() + own["link_runs_repeated"].sum()
+        again.append(f"{sent:.0f}")
+    columns = [
+        TextColumn("port", [row["port"] for row in rows]),
+        TextColumn("emulated by", [row["emulator"] or "hardware" for row in rows]),
+        TextColumn("build id", [row["image_build_id"][:8] for row in rows]),
+    ]
+    columns += [
+        TextColumn(title, [_integer(row[name]) for row in rows], right=True)
+        for title, name in (
+            ("text B", "flash_text_bytes"),
+            ("rodata B", "flash_rodata_bytes"),
+            ("data B", "flash_data_bytes"),
+            ("RAM B", "ram_bytes"),
+            ("model pool B", "pool_bytes"),
         )
-    return table
+    ]
+    columns.append(TextColumn("again", again, right=True))
+    keys = [TextColumn("board", [row["board"] for row in rows])]
+    print_table(console, "boards and the image in their flash", keys, columns)
 
 
-def boards_table(frame: pd.DataFrame) -> Table:
-    """Return one row per board: who it is, its image in flash and RAM, what its ticks mean."""
-    table = _table(
-        "boards and the image in their flash",
-        ("board", "port", "emulated by", "build id"),
-        ("text B", "rodata B", "data B", "RAM B", "model pool B", "again"),
-    )
-    for _, row in frame.drop_duplicates("board").iterrows():
-        rows = frame[frame["board"] == row["board"]]
-        again = rows["link_retransmitted_packets"].sum() + rows["link_runs_repeated"].sum()
-        table.add_row(
-            row["board"],
-            row["port"],
-            row["emulator"] or "hardware",
-            row["image_build_id"][:8],
-            *(_integer(row[f"flash_{c}_bytes"]) for c in ("text", "rodata", "data")),
-            _integer(row["ram_bytes"]),
-            _integer(row["pool_bytes"]),
-            f"{again:.0f}",
-        )
-    return table
-
-
-def operators_table(shares: pd.DataFrame) -> Table:
-    """Return one row per board × variant × operator."""
-    table = _table(
-        "operators",
-        ("board", "variant", "operator", "kernel", "output"),
-        ("MACs", "latency", "share"),
-    )
-    for _, row in shares.iterrows():
-        table.add_row(
-            row["board"],
-            row["variant"],
-            f"{row['operator']} {row['name']}",
-            row["kernel"],
-            row["output_shape"],
-            f"{row['macs']:,}",
-            f"{_number(row['latency'])} {row['unit']}",
-            f"{row['share_percent']:.1f} %",
-        )
-    return table
+def print_operators(shares: pd.DataFrame, console: Console) -> None:
+    """One row per board × variant × operator."""
+    rows = [row for _, row in shares.iterrows()]
+    keys = [
+        TextColumn("board", [row["board"] for row in rows]),
+        TextColumn("variant", [row["variant"] for row in rows]),
+        TextColumn("operator", [f"{row['operator']} {row['name']}" for row in rows]),
+    ]
+    columns = [
+        TextColumn("kernel", [row["kernel"] for row in rows]),
+        TextColumn("output", [row["output_shape"] for row in rows]),
+        TextColumn("MACs", [f"{row['macs']:,}" for row in rows], right=True),
+        TextColumn("latency", [_number(row["latency"]) for row in rows], right=True),
+        TextColumn("unit", [row["unit"] for row in rows]),
+        TextColumn("share %", [f"{row['share_percent']:.1f}" for row in rows], right=True),
+    ]
+    print_table(console, "operators", keys, columns)
 
 
 def _print_notes(frame: pd.DataFrame, console: Console) -> None:
@@ -193,11 +174,10 @@ def _print_notes(frame: pd.DataFrame, console: Console) -> None:
             "uJ: SYNTHETIC, a constant current of boards.toml times the board's own clock; "
             "nothing was measured."
         )
-    vectors = ", ".join(f"{v:.0f}" for v in sorted(set(frame["vectors_n"].dropna())))
-    first = frame.iloc[0]
     notes.append(
-        f"each cell: {first['sessions']} sessions (reset to reset), {first['iterations']} timed "
-        f"inferences each after {first['warm_up']} warm-up and 1 cold; {vectors} vectors."
+        f"each cell: {_range(frame['sessions'])} sessions (reset to reset), "
+        f"{_range(frame['iterations'])} timed inferences each after {_range(frame['warm_up'])} "
+        f"warm-up and 1 cold; {_range(frame['vectors_n'])} vectors."
     )
     notes.append(
         "= TFLM: vectors whose int8 output is TensorFlow Lite Micro's, bit by bit. host LSB: largest "
@@ -207,6 +187,13 @@ def _print_notes(frame: pd.DataFrame, console: Console) -> None:
         "stack B: high-water mark by painting, a lower bound. RAM B: without the pool that models get. "
         "again: packets or runs sent again."
     )
+    unchecked = frame[frame["agreement_tflm"].isna() & (frame["tflm"] != "")]
+    for reason, rows in unchecked.groupby("tflm"):
+        names = ", ".join(dict.fromkeys(rows["variant"]))
+        notes.append(f"NOT compared with TensorFlow Lite Micro: {names}; {reason}")
+    for variant, how in dict(zip(frame["variant"], frame["quantise"], strict=True)).items():
+        if "clipped" in how:
+            notes.append(f"vectors of {variant}: {how}")
     for note in notes:
         console.print(Text(note, style="dim"))
 
@@ -226,11 +213,20 @@ def _first_text(column: pd.Series) -> str:
     return next((v for v in column if v), "the host interpreter")
 
 
-def _accuracies(rows: pd.DataFrame) -> str:
+def _range(values: pd.Series) -> str:
+    """One number where all rows agree, else the smallest and the largest."""
+    low, high = values.min(), values.max()
+    return f"{low:.0f}" if low == high else f"{low:.0f} to {high:.0f}"
+
+
+def _accuracies(rows: pd.DataFrame, *, named: bool) -> str:
     """One figure where all boards agree, else each board's."""
     seen: dict[str, list[str]] = {}
     for _, row in rows[rows["accuracy"].notna()].iterrows():
-        text = f"{row['accuracy']:.3f} [{row['accuracy_low']:.3f}, {row['accuracy_high']:.3f}]"
+        lead = f"{row['accuracy_metric']} " if named else ""
+        text = f"{lead}{row['accuracy']:.3f}"
+        if not math.isnan(row["accuracy_low"]):
+            text += f" [{row['accuracy_low']:.3f}, {row['accuracy_high']:.3f}]"
         seen.setdefault(text, []).append(row["board"])
     if len(seen) <= 1:
         return next(iter(seen), "-")
@@ -263,10 +259,6 @@ def _digits(value: float) -> str:
 
 def _integer(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:,.0f}"
-
-
-def _energy(row: pd.Series) -> str:
-    return "-" if math.isnan(row["energy_uj"]) else _number(row["energy_uj"])
 
 
 def _agreement(row: pd.Series) -> str:

@@ -293,6 +293,7 @@ def _variant_values(variant: VariantRecord | None) -> Row:
         "vectors_sha256": variant.vectors_sha256,
         "vectors_n": variant.vectors_n,
         "quantise": variant.quantise,
+        "tflm": variant.tflm,
         "reference": variant.reference,
         "reference_accuracy": None if accuracy is None else accuracy.value,
         "tflite_bytes": variant.tflite_bytes,

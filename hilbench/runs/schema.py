@@ -98,6 +98,7 @@ class VariantRecord:
     vectors_sha256: str
     vectors_n: int  # vectors used, a stated subset included
     quantise: str  # second value of models.vectors.prepare
+    tflm: str = ""  # TensorFlow Lite Micro's version, or why outputs are not compared with it
     reference: str | None = None  # host interpreter, name and version
     reference_accuracy: Accuracy | None = None  # the host interpreter's on the same vectors
 

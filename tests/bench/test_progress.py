@@ -22,12 +22,34 @@ def test_there_is_no_rate_before_the_first_vector(changes):
     assert line.eta_s(5.0) is None
 
 
-def test_a_listener_hears_states_and_not_vectors():
+def test_a_listener_hears_changes_and_not_vectors():
     heard = []
-    progress = Progress(heard.append)
+    progress = Progress(lambda before, after: heard.append((before.state, after.state)))
     progress.add("b", 10)
     progress.set("b", state="running", variant="v")
     progress.advance("b", 4)
-    progress.set("b", session=2)
     progress.set("b", state="done", variant="")
-    assert [(line.state, line.vectors_done) for line in heard] == [("running", 0), ("done", 4)]
+    assert heard == [("queued", "running"), ("running", "done")]
+
+
+def test_a_listener_whose_pipe_closed_does_not_end_the_measurement():
+    calls = []
+
+    def closed(_before, _after):
+        calls.append(1)
+        raise BrokenPipeError
+
+    progress = Progress(closed)
+    progress.add("b", 10)
+    progress.set("b", state="running")
+    progress.set("b", state="done")
+    assert calls == [1]
+    assert progress.lines()[0].state == "done"
+
+
+def test_vectors_that_will_not_run_leave_the_total():
+    progress = Progress()
+    progress.add("b", 10)
+    progress.advance("b", 4)
+    progress.shorten("b", 6)
+    assert (progress.lines()[0].vectors_done, progress.lines()[0].vectors_total) == (4, 4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import pty
@@ -15,12 +16,16 @@ from dataclasses import replace
 import numpy as np
 import psutil
 import pytest
+from rich.console import Console
 
 import hilbench
+from hilbench import bench as bench_module
+from hilbench.bench import prepare as prepare_module
 from hilbench.bench import run_suite
 from hilbench.bench import runner as runner_module
 from hilbench.bench.progress import Progress
-from hilbench.errors import BoardBusyError, BoardError, ImageError, ModelTooLargeError
+from hilbench.errors import BoardBusyError, BoardError, ImageError, ModelTooLargeError, VectorError
+from hilbench.report.terminal import print_run
 from tests.end_to_end.conftest import ZOO, need_image
 
 pytestmark = pytest.mark.firmware
@@ -45,7 +50,9 @@ def _one_line(process, code):
 
 def test_missing_model(cli, vectors, tmp_path):
     line = _one_line(cli("run", "no.tflite", "--vectors", vectors, "--board", "native"), 2)
-    assert "no.tflite" in line
+    assert line == (
+        "hilbench: no.tflite: cannot be read (No such file or directory); check the path"
+    )
 
 
 def test_corrupt_model(cli, vectors, tmp_path):
@@ -67,7 +74,8 @@ def test_wrong_vector_shape(cli, tmp_path):
 
 def test_unknown_board(cli, vectors):
     line = _one_line(cli("run", ZOO / "mlp_int8.tflite", "--vectors", vectors, "--board", "m44"), 2)
-    assert "no board 'm44' in the boards file; it has: native, m3" in line
+    assert "boards.toml; it has: native, m3" in line
+    assert line.startswith("hilbench: no board 'm44' in ")
 
 
 def test_unknown_key_in_boards_file(cli, vectors, tmp_path):
@@ -287,3 +295,140 @@ def test_kill_leaves_a_readable_run_and_no_stray_firmware(boards_file, tmp_path)
     assert not alive
     frame = hilbench.load(journals[0].parent)
     assert frame["latency_median"].notna().any()
+
+
+def _npz(path, **arrays):
+    np.savez(path, **arrays)
+    return path
+
+
+X = np.zeros((3, 8, 8, 1), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "sentence"),
+    [
+        (
+            {"x": X, "y": np.array(["a", "b", "c"])},
+            "y is <U1, must be numbers: class numbers from 0",
+        ),
+        (
+            {"x": X, "y": np.eye(3, 10)},
+            "y has shape [3, 10], metric 'top1' needs one class number a vector; of one-hot rows "
+            "take y.argmax(axis=1)",
+        ),
+        (
+            {"x": X, "y": np.array([1, 2, 77])},
+            "vectors 'v': label 77 of vector 2 is not a class; the model has classes 0..9",
+        ),
+        ({"x": X}, "no array 'y', and metric 'top1' needs labels"),
+    ],
+)
+def test_bad_labels(cli, arrays, sentence, tmp_path):
+    path = _npz(tmp_path / "v.npz", **arrays)
+    process = cli("run", ZOO / "mlp_int8.tflite", "--vectors", path, "--board", "native")
+    assert process.returncode == 2
+    assert sentence in process.stderr.splitlines()[-1]
+    assert "Traceback" not in process.stderr
+
+
+def test_options_that_do_not_fit_the_vector_file(cli, vectors):
+    process = cli(
+        "run", ZOO / "mlp_int8.tflite", "--vectors", vectors, "--dtype", "int8", "--board", "native"
+    )
+    assert _one_line(process, 2).endswith("dtype belongs to folders of .bin files; leave it out")
+
+
+def test_a_broken_vector_file_costs_only_its_own_variants(boards, zoo, tmp_path):
+    need_image("posix")
+    broken = tmp_path / "broken.npz"
+    broken.write_bytes(b"PK nothing")
+    bad = replace(zoo.vectors[0], name="bad", file=broken, golden=None)
+    first, *others = zoo.variants
+    suite = replace(
+        zoo,
+        variants=(replace(first, vectors="bad"), *others),
+        vectors=(*zoo.vectors, bad),
+        sessions=1,
+        iterations=1,
+    )
+    outcome = run_suite(suite, [boards["native"]], results=tmp_path, limit=3)
+    assert outcome.exit_code == 2
+    frame = hilbench.load(outcome.folder).set_index("variant")
+    assert frame.loc["fp32", "error"].startswith("VectorError: ")
+    assert frame.loc[[v.name for v in others], "accuracy"].notna().all()
+
+
+def test_wrong_outputs_are_exit_code_1_and_said_in_the_row(boards, zoo, tmp_path, monkeypatch):
+    need_image("posix")
+    real = prepare_module.prepare_variant
+
+    def other_truth(*args):
+        prepared = real(*args)
+        if prepared.golden is None:
+            return prepared
+        golden = prepared.golden.copy()
+        golden[1, 3] += 2
+        return replace(prepared, golden=golden)
+
+    monkeypatch.setattr(bench_module, "prepare_variant", other_truth)
+    suite = replace(
+        zoo, variants=tuple(v for v in zoo.variants if v.name == "mlp_int8"), sessions=1
+    )
+    outcome = run_suite(suite, [boards["native"]], results=tmp_path, limit=4)
+    assert outcome.exit_code == 1
+    assert str(outcome.errors[0]) == (
+        "board native, variant mlp_int8: outputs differ in 1 of 4 vectors, by up to 2 LSB from "
+        "tflite-micro 0.dev20261023182759 (golden); the board's outputs are in outputs/ of the run "
+        "folder"
+    )
+    row = hilbench.load(outcome.folder).iloc[0]
+    assert row["agreement_tflm"] == 0.75
+    assert row["error"].startswith("OutputMismatchError: ")
+
+
+def test_golden_outputs_of_another_model_are_refused(boards, zoo, tmp_path):
+    need_image("posix")
+    swapped = tuple(
+        replace(v, model=ZOO / "student_int8.tflite") for v in zoo.variants if v.name == "mlp_int8"
+    )
+    with pytest.raises(
+        VectorError, match=r"golden_tflm.npz: sha256.mlp_int8 is [0-9a-f]{12}, but "
+    ):
+        run_suite(replace(zoo, variants=swapped), [boards["native"]], results=tmp_path, limit=4)
+
+
+def test_without_tflite_micro_the_row_and_the_table_say_so(boards, zoo, tmp_path, monkeypatch):
+    need_image("posix")
+    monkeypatch.setitem(sys.modules, "tflite_micro", None)
+    monkeypatch.setitem(sys.modules, "tflite_micro.python.tflite_micro", None)
+    suite = replace(
+        zoo,
+        variants=tuple(v for v in zoo.variants if v.name == "mlp_int8"),
+        vectors=(replace(zoo.vectors[0], golden=None),),
+        sessions=1,
+    )
+    outcome = run_suite(suite, [boards["native"]], results=tmp_path, limit=4)
+    assert outcome.exit_code == 0
+    row = hilbench.load(outcome.folder).iloc[0]
+    assert np.isnan(row["agreement_tflm"])
+    assert "pip install" in row["tflm"]
+    text = io.StringIO()
+    print_run(outcome.folder, Console(file=text))
+    assert "NOT compared with TensorFlow Lite Micro: mlp_int8; " in text.getvalue()
+
+
+def test_a_closed_pipe_does_not_end_the_measurement(boards_file, tmp_path):
+    need_image("posix")
+    command = (
+        f"{sys.executable} -m hilbench run {ZOO / 'suite.toml'} --board native --sessions 1 "
+        f"--limit 3 --boards {boards_file} | head -n 1; exit ${{PIPESTATUS[0]}}"
+    )
+    process = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert process.returncode == 0, process.stderr
+    assert "Traceback" not in process.stderr
+    (folder,) = (tmp_path / "results").iterdir()
+    assert hilbench.load(folder)["accuracy"].notna().all()
+    assert (folder / "SHA256SUMS").exists()

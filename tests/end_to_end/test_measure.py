@@ -55,12 +55,13 @@ def test_cortex_m_outputs_are_right(board, boards, zoo, tmp_path):
 
 
 @pytest.mark.qemu
-def test_two_runs_in_fresh_emulators_give_identical_ticks(boards, zoo, tmp_path):
-    need_image("mps2-an386")
+@pytest.mark.parametrize("board", ["m3", "m4", "m33", "m55"])
+def test_two_runs_in_fresh_emulators_give_identical_ticks(board, boards, zoo, tmp_path):
+    need_image(boards[board].firmware)
     suite = _only(zoo, "int8", "fp32", sessions=2, iterations=5)
     seen = []
     for attempt in ("a", "b"):
-        outcome = run_suite(suite, [boards["m4"]], results=tmp_path / attempt, limit=8)
+        outcome = run_suite(suite, [boards[board]], results=tmp_path / attempt, limit=8)
         assert outcome.errors == ()
         arrays = {}
         for path in sorted((outcome.folder / "outputs").rglob("*.npz")):

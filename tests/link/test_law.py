@@ -57,6 +57,7 @@ def test_every_run_over_a_faulty_link_ends_exact_or_typed(board):
     truth = [measure(link, p, rows, 60000 + i)[0].outputs for i, p in enumerate(plans)]
     assert not np.array_equal(*truth)
     ends: dict[float, Counter[str]] = {rate: Counter() for rate in (*RATES, HOPELESS_RATE)}
+    injected: dict[float, Counter[str]] = {rate: Counter() for rate in ends}
     longest_s = 0.0
     begun_s = time.monotonic()
     for seed in range(RUNS):
@@ -75,12 +76,17 @@ def test_every_run_over_a_faulty_link_ends_exact_or_typed(board):
             assert result.outputs_equal
             assert plan_read == plan.data
             ends[rate]["exact"] += 1
+        injected[rate].update(faulty.to_board.faults)
+        injected[rate].update(faulty.to_host.faults)
         took_s = time.monotonic() - run_begun_s
         longest_s = max(longest_s, took_s)
         assert longest_s < DEADLINE_S, f"seed {seed}"
     for rate, counts in ends.items():
-        print(f"rate {rate:g} a byte and kind: {dict(counts)}")
+        print(f"rate {rate:g} a byte and kind: {dict(counts)}; {injected[rate].total()} faults")
+        assert injected[rate].total() > 0, f"rate {rate:g} injected nothing"
     print(f"{RUNS} runs in {time.monotonic() - begun_s:.1f} s, longest {longest_s:.2f} s")
     exact = sum(counts["exact"] for counts in ends.values())
     assert exact >= 0.95 * RUNS
+    assert all(sum(c[kind] for c in injected.values()) > 0 for kind in faulty.to_board.faults)
+    assert ends[HOPELESS_RATE].total() > ends[HOPELESS_RATE]["exact"]  # typed errors do appear
     link.close()

@@ -81,6 +81,7 @@ VARIANT = VariantRecord(
     vectors_sha256="f1",
     vectors_n=450,
     quantise="host: scale 0.0039 zero point -128",
+    tflm="tflite-micro 0.dev1",
     reference="tflite-runtime 2.14",
     reference_accuracy=Accuracy("top1", 0.98, 0.96, 0.99, 450, 441),
 )

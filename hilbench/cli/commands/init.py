@@ -26,9 +26,14 @@ def run(args: argparse.Namespace) -> int:
     for name in files:
         if (args.folder / name).exists():
             raise UsageError(f"{args.folder / name} exists; move it away or name another folder")
-    args.folder.mkdir(parents=True, exist_ok=True)
-    for name, text in files.items():
-        (args.folder / name).write_text(text, encoding="utf-8")
-        print(f"wrote {args.folder / name}")
+    try:
+        args.folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (args.folder / name).write_text(text, encoding="utf-8")
+            print(f"wrote {args.folder / name}")
+    except OSError as error:
+        raise UsageError(
+            f"{args.folder}: cannot be written ({error.strerror}); name another folder"
+        ) from error
     print("next: edit suite.toml, then `hilbench run suite.toml`")
     return 0

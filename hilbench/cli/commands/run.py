@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from hilbench.cli.common import (
     add_boards_argument,
     add_results_argument,
+    boards_file,
     choose_boards,
-    load_boards_file,
     parse_limit,
 )
 from hilbench.errors import UsageError
@@ -26,6 +26,8 @@ EXAMPLES = """\
   hilbench run model.tflite --vectors test.npz --board m4
   hilbench run model.tflite --vectors images/ --dtype uint8 --quantise offset128 --board m55
   hilbench run model.tflite --vectors x.npy --labels labels.csv --board m4"""
+
+OWN_MODEL_OPTIONS = ("vectors", "labels", "dtype", "metric", "quantise")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,12 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     own.add_argument("--vectors", type=Path, metavar="FILE", help=".npz with x and y, .npy, folder")
     own.add_argument("--labels", type=Path, metavar="CSV", help="labels of a .npy file")
     own.add_argument("--dtype", help="of raw .bin files, e.g. uint8")
-    own.add_argument("--metric", choices=("top1", "auc", "mse", "none"), default="top1")
+    own.add_argument("--metric", choices=("top1", "auc", "mse", "none"), help="default: top1")
     own.add_argument(
         "--quantise",
         choices=("host", "offset128", "none"),
-        default="host",
-        help="float vectors for an int8 model by the host; uint8 by x - 128; or refused",
+        help="float vectors for an int8 model by the host (default); uint8 by x - 128; or refused",
     )
     parser.add_argument(
         "--limit", type=parse_limit, metavar="N|all", help="only the first N vectors"
@@ -64,8 +65,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Bench and print the table."""
     from hilbench.cli.benching import bench_and_print  # noqa: PLC0415
+    from hilbench.config import load_boards  # noqa: PLC0415
 
-    known = load_boards_file(args)
+    file = boards_file(args)
+    known = load_boards(file)
     if args.target.suffix == ".toml":
         suite = _suite(args)
         wanted = args.board or [b.id for b in known.values() if "extra" not in b.tags]
@@ -73,10 +76,10 @@ def run(args: argparse.Namespace) -> int:
         suite = _own_model(args)
         wanted = args.board
         if not wanted:
-            raise UsageError(f"say where: --board ID; the boards file has: {', '.join(known)}")
+            raise UsageError(f"say where: --board ID; {file} has: {', '.join(known)}")
     return bench_and_print(
         suite,
-        choose_boards(known, wanted),
+        choose_boards(known, wanted, file),
         limit=args.limit,
         results=args.results,
         files=[args.target],
@@ -86,8 +89,11 @@ def run(args: argparse.Namespace) -> int:
 def _suite(args: argparse.Namespace) -> SuiteConfig:
     from hilbench.config import load_suite  # noqa: PLC0415
 
-    if args.vectors is not None:
-        raise UsageError("--vectors belongs to a .tflite model; a suite names its own vectors")
+    for option in OWN_MODEL_OPTIONS:
+        if getattr(args, option) is not None:
+            raise UsageError(
+                f"--{option} belongs to a .tflite model; {args.target} says it for each variant"
+            )
     suite = load_suite(args.target)
     return replace(suite, **_repetition(args))
 
@@ -102,8 +108,8 @@ def _own_model(args: argparse.Namespace) -> SuiteConfig:
         name=args.vectors.stem,
         file=args.vectors,
         labels=args.labels,
-        metric=args.metric,
-        quantise=args.quantise,
+        metric=args.metric or "top1",
+        quantise=args.quantise or "host",
         dtype=args.dtype,
     )
     suite = single_model_suite(args.target, vectors, sessions=3, warm_up=1, iterations=10)
@@ -111,13 +117,6 @@ def _own_model(args: argparse.Namespace) -> SuiteConfig:
 
 
 def _repetition(args: argparse.Namespace) -> dict[str, Any]:
-    """Overrides from the command line, checked."""
-    chosen = {}
-    for name, least in (("sessions", 1), ("warm_up", 0), ("iterations", 1)):
-        value = getattr(args, name)
-        if value is None:
-            continue
-        if value < least:
-            raise UsageError(f"--{name.replace('_', '-')} {value} is below {least}")
-        chosen[name] = value
-    return chosen
+    """Overrides from the command line; run_suite checks them."""
+    chosen = {name: getattr(args, name) for name in ("sessions", "warm_up", "iterations")}
+    return {name: value for name, value in chosen.items() if value is not None}

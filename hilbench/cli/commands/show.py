@@ -41,6 +41,6 @@ def _folder(args: argparse.Namespace) -> Path:
     for path in (Path(args.run), args.results / args.run):
         if (path / "journal.jsonl").exists():
             return path
-    raise UsageError(
-        f"no run {args.run!r} here or in {args.results}; hilbench show lists the newest"
-    )
+    names = sorted(p.parent.name for p in args.results.glob("*/journal.jsonl"))
+    there = f"it has: {', '.join(names[-3:])}" if names else "it has none"
+    raise UsageError(f"no run {args.run!r} in {args.results}; {there}")

@@ -138,3 +138,12 @@ def find_tool(program: str, package: str, why: str) -> str:
                 f"{name} is not installed and {why} need it; install it with: apt-get install {source}"
             )
     return str(shutil.which(program))
+
+
+def missing(program: str, package: str, why: str) -> str:
+    """Return what find_tool would raise, or "" when the program is there."""
+    try:
+        find_tool(program, package, why)
+    except ToolMissingError as error:
+        return str(error)
+    return ""

@@ -11,7 +11,7 @@ import platform
 import pty
 import tty
 
-from hilbench.drivers.emulators._process import EmulatorProcess, find_tool
+from hilbench.drivers.emulators._process import EmulatorProcess, find_tool, missing
 from hilbench.drivers.emulators._segments import image_bytes
 from hilbench.errors import BoardError, ConfigError, LinkError
 from hilbench.records import BoardConfig, Image, TimeBase
@@ -127,3 +127,8 @@ def _arguments(config: BoardConfig) -> list[str]:
             f"board {config.id}: pool_bytes = {pool_bytes!r} is not a number of bytes"
         )
     return ["--pool-bytes", pool_bytes]
+
+
+def missing_tool() -> str:
+    """Return what is not installed and the line that adds it; "" when nothing is missing."""
+    return missing("setpriv", "util-linux", "native boards")
