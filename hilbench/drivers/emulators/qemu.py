@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from hilbench.drivers.emulators._bridge import PtyBridge
 from hilbench.drivers.emulators._deadline import Deadline
-from hilbench.drivers.emulators._process import EmulatorProcess, find_tool
+from hilbench.drivers.emulators._process import EmulatorProcess, find_tool, missing
 from hilbench.drivers.emulators._qmp import QmpClient
 from hilbench.drivers.emulators._rsp import RspClient
 from hilbench.drivers.emulators._segments import image_bytes, segments
@@ -187,3 +187,8 @@ def _compare(
             f"board {board_id}: flash reads back 0x{read[at]:02x} at 0x{address + at:08x}, "
             f"0x{written[at]:02x} was written; is the image linked for this board's memory?"
         )
+
+
+def missing_tool() -> str:
+    """Return what is not installed and the line that adds it; "" when nothing is missing."""
+    return missing(PROGRAM, PACKAGE, "emulated ARM boards")
