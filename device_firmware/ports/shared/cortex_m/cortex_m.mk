@@ -11,4 +11,5 @@ LDFLAGS += -nostartfiles -T ports/shared/cortex_m/image.ld \
 	-Wl,--defsym=HB_FLASH_ORIGIN=$(FLASH_ORIGIN) -Wl,--defsym=HB_FLASH_BYTES=$(FLASH_BYTES) \
 	-Wl,--defsym=HB_RAM_ORIGIN=$(RAM_ORIGIN) -Wl,--defsym=HB_RAM_BYTES=$(RAM_BYTES) \
 	-Wl,--defsym=HB_STACK_BYTES=$(STACK_BYTES) -Wl,--fatal-warnings
-PORT_SOURCES += ports/shared/cortex_m/startup.c ports/shared/cortex_m/cortex_m.c
+IDLE_SOURCE ?= ports/shared/cortex_m/idle_systick.c
+PORT_SOURCES += ports/shared/cortex_m/startup.c ports/shared/cortex_m/cortex_m.c $(IDLE_SOURCE)

@@ -4,7 +4,11 @@
 #include "hb_core.h"
 #include "hb_port.h"
 
-#define NVIC_LINES        96u
+#ifdef __ARM_ARCH_6M__
+#define NVIC_LINES 32u
+#else
+#define NVIC_LINES 96u
+#endif
 #define CPACR_CP10_CP11   (0xFu << 20)
 #define CCR_LOW_OVERHEAD  (1u << 19)
 #define AIRCR_SYSRESETREQ 0x05FA0004u
@@ -68,7 +72,8 @@ __attribute__((naked)) void hb_fault_handler(void) {
     __asm volatile("mrs r0, msp\n\t"
                    "ldr r1, =hb_stack_high\n\t"
                    "mov sp, r1\n\t"
-                   "b hb_fault_stop");
+                   "ldr r1, =hb_fault_stop\n\t"
+                   "bx r1");
 }
 
 /* Keeps the reason and resets: the HELLO that follows a reset tells the host at once that the
@@ -81,10 +86,12 @@ __attribute__((used, noreturn)) void hb_fault_stop(const uint32_t *stacked) {
         .exception = HB_SCB_ICSR & 0x1FFu,
         .pc = usable ? stacked[6] : 0,
         .lr = usable ? stacked[5] : 0,
+#ifndef __ARM_ARCH_6M__ /* no fault status on a Cortex-M0: these stay 0 */
         .cfsr = HB_SCB_CFSR,
         .hfsr = HB_SCB_HFSR,
         .mmfar = HB_SCB_MMFAR,
         .bfar = HB_SCB_BFAR,
+#endif
     };
     if (hb_cortex_m_serving) {
         hb_port_reset();
