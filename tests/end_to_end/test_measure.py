@@ -10,6 +10,7 @@ import pytest
 import hilbench
 from hilbench.bench import run_suite
 from hilbench.runs import sessions_frame
+from tests.builders.tflite_builder import ModelBuilder
 from tests.end_to_end.conftest import ZOO, need_image
 
 CORTEX_M = ("m3", "m4", "m7", "m33", "m55")
@@ -101,3 +102,39 @@ def test_sessions_are_the_rows_below_the_cell(boards, zoo, tmp_path):
     assert list(sessions["session"]) == [1, 2, 3]
     cell = hilbench.load(outcome.folder).iloc[0]
     assert cell["latency_median"] == pytest.approx(sessions["latency_median"].median())
+
+
+def _float_in_float_out(path):
+    """QUANTIZE, FULLY_CONNECTED in int8, DEQUANTIZE: float outside, int8 inside."""
+    rng = np.random.default_rng(5)
+    model = ModelBuilder()
+    x = model.tensor((1, 40), "float32")
+    q = model.tensor((1, 40), "int8", scale=0.02, zero_point=3)
+    w = model.tensor(
+        (10, 40), "int8", scale=0.013, data=rng.integers(-127, 128, (10, 40)).astype(np.int8)
+    )
+    b = model.tensor(
+        (10,), "int32", scale=0.02 * 0.013, data=rng.integers(-500, 500, 10).astype(np.int32)
+    )
+    z = model.tensor((1, 10), "int8", scale=0.09, zero_point=-4)
+    y = model.tensor((1, 10), "float32")
+    model.operator("QUANTIZE", [x], [q])
+    model.operator(
+        "FULLY_CONNECTED", [q, w, b], [z], "FullyConnectedOptions", FusedActivationFunction="NONE"
+    )
+    model.operator("DEQUANTIZE", [z], [y])
+    path.write_bytes(model.build([x], [y]))
+
+
+@pytest.mark.firmware
+def test_a_model_that_is_int8_only_inside_is_compared_with_tflm(boards, tmp_path):
+    need_image("posix")
+    pytest.importorskip("tflite_micro", reason="tflite-micro is in the dev group")
+    _float_in_float_out(tmp_path / "m.tflite")
+    rng = np.random.default_rng(6)
+    x = rng.uniform(-2, 2, (16, 40)).astype(np.float32)
+    row = hilbench.measure(
+        tmp_path / "m.tflite", boards["native"], (x, None), metric="none", sessions=1
+    )
+    assert row["agreement_tflm"] == 1.0
+    assert row["tflm"].startswith("tflite_micro") or row["tflm"].startswith("tflite-micro")
