@@ -52,7 +52,7 @@ def test_demo_on_a_terminal_of_80_columns(tmp_path):
     command = [sys.executable, "-m", "hilbench", "demo", "--board", "native", "--vectors", "5"]
     code, screen = on_terminal(command, 80, tmp_path)
     assert code == 0, screen
-    assert re.search(r"native +running +\S+ +1 +\d+/105", screen)  # the live line
+    assert re.search(r"native +running +\S+ +\d +\d+/105", screen)  # the live line
     assert "rate /s" in screen
     assert "ETA" in screen
     tables = screen[screen.index("each variant") :]
