@@ -3,6 +3,8 @@
 #ifndef HB_RUNTIME_H
 #define HB_RUNTIME_H
 
+#include "hb_const.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,7 +34,7 @@ const char *hb_runtime_kernels(void); /* e.g. "portable" */
 /* Loads the model in [model, model + length), which stays where it is, with working memory
  * [arena, arena + arena_bytes). Both are 16-byte aligned. Never touches anything else, whatever the
  * model says. */
-enum hb_runtime_status hb_runtime_load(const uint8_t *model, size_t length, uint8_t *arena,
+enum hb_runtime_status hb_runtime_load(const HB_CONST uint8_t *model, size_t length, uint8_t *arena,
                                        size_t arena_bytes, struct hb_runtime_model *out,
                                        struct hb_runtime_fault *fault);
 

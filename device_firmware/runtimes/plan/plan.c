@@ -10,7 +10,7 @@
 #define MAX_SECTION_BYTES ((uint32_t)INT32_MAX)
 
 static struct {
-    const uint8_t *records; /* NULL: nothing is loaded */
+    const HB_CONST uint8_t *records; /* NULL: nothing is loaded */
     uint16_t operators;
     struct hb_kernel_memory memory;
 } loaded;
@@ -58,13 +58,13 @@ static enum hb_plan_fault check_header(const struct hb_plan_header *header, size
 }
 
 /* Checks the record at *position, whose table ends at `end`, and moves *position past it. */
-static enum hb_plan_fault check_record(const uint8_t *model, uint32_t *position, uint32_t end,
-                                       const struct hb_kernel_memory *memory) {
+static enum hb_plan_fault check_record(const HB_CONST uint8_t *model, uint32_t *position,
+                                       uint32_t end, const struct hb_kernel_memory *memory) {
     struct hb_plan_head head;
     if (end - *position < sizeof head) {
         return HB_PLAN_FAULT_RECORD;
     }
-    memcpy(&head, model + *position, sizeof head);
+    hb_const_copy(&head, model + *position, sizeof head);
     const struct hb_kernel *kernel = find_kernel(head.kind);
     if (kernel == NULL) {
         return HB_PLAN_FAULT_KIND;
@@ -86,7 +86,7 @@ static enum hb_runtime_status bad_model(struct hb_runtime_fault *fault, enum hb_
     return HB_RUNTIME_BAD_MODEL;
 }
 
-enum hb_runtime_status hb_runtime_load(const uint8_t *model, size_t length, uint8_t *arena,
+enum hb_runtime_status hb_runtime_load(const HB_CONST uint8_t *model, size_t length, uint8_t *arena,
                                        size_t arena_bytes, struct hb_runtime_model *out,
                                        struct hb_runtime_fault *fault) {
     struct hb_plan_header header;
@@ -94,7 +94,7 @@ enum hb_runtime_status hb_runtime_load(const uint8_t *model, size_t length, uint
     if (length < sizeof header) {
         return bad_model(fault, HB_PLAN_FAULT_TOO_SHORT, (uint32_t)length);
     }
-    memcpy(&header, model, sizeof header);
+    hb_const_copy(&header, model, sizeof header);
     enum hb_plan_fault reason = check_header(&header, length);
     if (reason != HB_PLAN_FAULT_NONE) {
         return bad_model(fault, reason, 0u);
@@ -118,10 +118,10 @@ enum hb_runtime_status hb_runtime_load(const uint8_t *model, size_t length, uint
     loaded.operators = header.operators;
     loaded.memory = memory;
     out->input = arena + header.input;
-    out->input_bytes = header.input_bytes;
+    out->input_bytes = (size_t)header.input_bytes;
     out->output = arena + header.output;
-    out->output_bytes = header.output_bytes;
-    out->arena_bytes = header.arena_bytes;
+    out->output_bytes = (size_t)header.output_bytes;
+    out->arena_bytes = (size_t)header.arena_bytes;
     out->operators = header.operators;
     return HB_RUNTIME_OK;
 }
@@ -140,10 +140,10 @@ enum hb_runtime_status hb_runtime_invoke_marked(hb_runtime_mark mark, void *cont
     if (loaded.records == NULL) {
         return bad_model(fault, HB_PLAN_FAULT_NOT_LOADED, 0u);
     }
-    const uint8_t *record = loaded.records;
+    const HB_CONST uint8_t *record = loaded.records;
     for (uint16_t i = 0; i < loaded.operators; i++) {
         struct hb_plan_head head;
-        memcpy(&head, record, sizeof head);
+        hb_const_copy(&head, record, sizeof head);
         find_kernel(head.kind)->run(record, &loaded.memory);
         mark(context, i);
         record += head.bytes;

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "hb_const.h"
 #include "hb_plan.h"
 
 /* Inner loops whose cost is the call. */
@@ -22,7 +23,7 @@
 #endif
 
 struct hb_kernel_memory {
-    const uint8_t *constants; /* 16-byte aligned */
+    const HB_CONST uint8_t *constants; /* 16-byte aligned */
     uint32_t constants_bytes;
     uint8_t *arena; /* 16-byte aligned */
     uint32_t arena_bytes;
@@ -31,8 +32,9 @@ struct hb_kernel_memory {
 struct hb_kernel {
     uint16_t kind;
     uint16_t record_bytes;
-    enum hb_plan_fault (*check)(const uint8_t *record, const struct hb_kernel_memory *memory);
-    void (*run)(const uint8_t *record, const struct hb_kernel_memory *memory);
+    enum hb_plan_fault (*check)(const HB_CONST uint8_t *record,
+                                const struct hb_kernel_memory *memory);
+    void (*run)(const HB_CONST uint8_t *record, const struct hb_kernel_memory *memory);
 };
 
 /* A kernel set: the list ends with NULL. */

@@ -3,9 +3,10 @@
 
 #define EXTRA_BITS 20u
 
-static enum hb_plan_fault check(const uint8_t *record, const struct hb_kernel_memory *memory) {
+static enum hb_plan_fault check(const HB_CONST uint8_t *record,
+                                const struct hb_kernel_memory *memory) {
     struct hb_plan_add_s8 op;
-    memcpy(&op, record, sizeof op);
+    hb_const_copy(&op, record, sizeof op);
     if (!hb_quantised_ok(&op.quantised) || !hb_in_s8(op.input_2_zero_point) ||
         !hb_scale_ok(op.multiplier_1, op.shift_1) || op.shift_1 > 0 ||
         !hb_scale_ok(op.multiplier_2, op.shift_2) || op.shift_2 > 0 ||
@@ -19,15 +20,15 @@ static enum hb_plan_fault check(const uint8_t *record, const struct hb_kernel_me
     return HB_PLAN_FAULT_NONE;
 }
 
-static void run(const uint8_t *record, const struct hb_kernel_memory *memory) {
+static void run(const HB_CONST uint8_t *record, const struct hb_kernel_memory *memory) {
     struct hb_plan_add_s8 op;
-    memcpy(&op, record, sizeof op);
+    hb_const_copy(&op, record, sizeof op);
     const int8_t *input_1 = (const int8_t *)(memory->arena + op.head.input);
     const int8_t *input_2 = (const int8_t *)(memory->arena + op.input_2);
     int8_t *output = (int8_t *)(memory->arena + op.head.output);
     for (uint32_t i = 0; i < op.count; i++) {
-        const int32_t a = (input_1[i] - op.quantised.input_zero_point) * (1 << EXTRA_BITS);
-        const int32_t b = (input_2[i] - op.input_2_zero_point) * (1 << EXTRA_BITS);
+        const int32_t a = (input_1[i] - op.quantised.input_zero_point) * ((int32_t)1 << EXTRA_BITS);
+        const int32_t b = (input_2[i] - op.input_2_zero_point) * ((int32_t)1 << EXTRA_BITS);
         const int32_t sum = hb_scale_down(a, op.multiplier_1, op.shift_1) +
                             hb_scale_down(b, op.multiplier_2, op.shift_2);
         output[i] = hb_to_s8(hb_scale(sum, op.multiplier, op.shift), &op.quantised);

@@ -6,9 +6,10 @@
 #include "requantise.h"
 #include "window.h"
 
-static enum hb_plan_fault check(const uint8_t *record, const struct hb_kernel_memory *memory) {
+static enum hb_plan_fault check(const HB_CONST uint8_t *record,
+                                const struct hb_kernel_memory *memory) {
     struct hb_plan_conv_s8 op;
-    memcpy(&op, record, sizeof op);
+    hb_const_copy(&op, record, sizeof op);
     const struct hb_plan_window *w = &op.window;
     if (!hb_window_ok(w)) {
         return HB_PLAN_FAULT_SHAPE;
@@ -36,12 +37,12 @@ struct patch {
 };
 
 HB_INLINE void accumulate(uint32_t *sums, int32_t channels, const struct patch *p, int32_t offset,
-                          const int8_t *weights, size_t filter) {
+                          const HB_CONST int8_t *weights, size_t filter) {
     const int8_t *value_row = p->values;
-    const int8_t *weight_row = weights + p->weights;
+    const HB_CONST int8_t *weight_row = weights + p->weights;
     for (int32_t rows = p->rows; rows > 0; rows--) {
         const int8_t *values = value_row;
-        const int8_t *taps = weight_row;
+        const HB_CONST int8_t *taps = weight_row;
         for (int32_t runs = p->runs; runs > 0; runs--) {
             hb_dot_s8(sums, channels, values, offset, taps, filter, p->run);
             values += p->value_run;
@@ -53,11 +54,11 @@ HB_INLINE void accumulate(uint32_t *sums, int32_t channels, const struct patch *
 }
 
 struct constants {
-    const int8_t *weights;
-    const int32_t *bias;
-    const int32_t *border_bias;
-    const int32_t *multipliers;
-    const int8_t *shifts;
+    const HB_CONST int8_t *weights;
+    const HB_CONST int32_t *bias;
+    const HB_CONST int32_t *border_bias;
+    const HB_CONST int32_t *multipliers;
+    const HB_CONST int8_t *shifts;
 };
 
 /* Output channels c .. c + channels - 1 of one pixel. */
@@ -65,7 +66,7 @@ HB_INLINE void channels_of(const struct hb_plan_conv_s8 *op, const struct consta
                            const struct patch *p, bool inside, size_t filter, int32_t c,
                            int32_t channels, int8_t *output) {
     uint32_t sums[HB_BLOCK];
-    const int8_t *weights = k->weights + (size_t)c * filter;
+    const HB_CONST int8_t *weights = k->weights + (size_t)c * filter;
     for (int32_t i = 0; i < channels; i++) {
         sums[i] = (uint32_t)(inside ? k->bias : k->border_bias)[c + i];
     }
@@ -115,15 +116,17 @@ static struct patch patch_at(const struct hb_plan_window *w, const int8_t *input
     return p;
 }
 
-static void run(const uint8_t *record, const struct hb_kernel_memory *memory) {
+static void run(const HB_CONST uint8_t *record, const struct hb_kernel_memory *memory) {
     struct hb_plan_conv_s8 op;
-    memcpy(&op, record, sizeof op);
+    hb_const_copy(&op, record, sizeof op);
     const struct hb_plan_window *w = &op.window;
-    const uint8_t *base = memory->constants;
+    const HB_CONST uint8_t *base = memory->constants;
     const struct constants k = {
-        (const int8_t *)(base + op.weights), (const int32_t *)(const void *)(base + op.bias),
-        (const int32_t *)(const void *)(base + op.border_bias),
-        (const int32_t *)(const void *)(base + op.multipliers), (const int8_t *)(base + op.shifts)};
+        (const HB_CONST int8_t *)(base + op.weights),
+        (const HB_CONST int32_t *)(const HB_CONST void *)(base + op.bias),
+        (const HB_CONST int32_t *)(const HB_CONST void *)(base + op.border_bias),
+        (const HB_CONST int32_t *)(const HB_CONST void *)(base + op.multipliers),
+        (const HB_CONST int8_t *)(base + op.shifts)};
     const int8_t *input = (const int8_t *)(memory->arena + op.head.input);
     int8_t *output = (int8_t *)(memory->arena + op.head.output);
     int32_t y = -w->pad_top;

@@ -2,9 +2,10 @@
 #include "float.h"
 #include "window.h"
 
-static enum hb_plan_fault check(const uint8_t *record, const struct hb_kernel_memory *memory) {
+static enum hb_plan_fault check(const HB_CONST uint8_t *record,
+                                const struct hb_kernel_memory *memory) {
     struct hb_plan_depthwise_f32 op;
-    memcpy(&op, record, sizeof op);
+    hb_const_copy(&op, record, sizeof op);
     const struct hb_plan_window *w = &op.window;
     if (!hb_window_ok(w) || w->out_c % w->in_c != 0) {
         return HB_PLAN_FAULT_SHAPE;
@@ -19,8 +20,8 @@ static enum hb_plan_fault check(const uint8_t *record, const struct hb_kernel_me
                : HB_PLAN_FAULT_CONSTANT;
 }
 
-static float accumulate(const struct hb_plan_window *w, const float *input, const float *weights,
-                        float sum, int32_t y, int32_t x) {
+static float accumulate(const struct hb_plan_window *w, const float *input,
+                        const HB_CONST float *weights, float sum, int32_t y, int32_t x) {
     for (int32_t ky = 0; ky < w->kernel_h; ky++, y += w->dilation_h) {
         const bool row_inside = y >= 0 && y < w->in_h;
         int32_t tap_x = x;
@@ -33,9 +34,9 @@ static float accumulate(const struct hb_plan_window *w, const float *input, cons
     return sum;
 }
 
-static void run(const uint8_t *record, const struct hb_kernel_memory *memory) {
+static void run(const HB_CONST uint8_t *record, const struct hb_kernel_memory *memory) {
     struct hb_plan_depthwise_f32 op;
-    memcpy(&op, record, sizeof op);
+    hb_const_copy(&op, record, sizeof op);
     const struct hb_plan_window *w = &op.window;
     const float *input = hb_tensor_f32(memory, op.head.input);
     float *output = hb_tensor_f32(memory, op.head.output);
@@ -44,8 +45,8 @@ static void run(const uint8_t *record, const struct hb_kernel_memory *memory) {
     for (int32_t out_y = 0; out_y < w->out_h; out_y++, y += w->stride_h) {
         int32_t x = -w->pad_left;
         for (int32_t out_x = 0; out_x < w->out_w; out_x++, x += w->stride_w) {
-            const float *weights = hb_constant_f32(memory, op.weights);
-            const float *bias = hb_constant_f32(memory, op.bias);
+            const HB_CONST float *weights = hb_constant_f32(memory, op.weights);
+            const HB_CONST float *bias = hb_constant_f32(memory, op.bias);
             for (int32_t c = 0; c < w->in_c; c++) {
                 for (int32_t m = 0; m < depth_multiplier; m++) {
                     const float sum = accumulate(w, input + c, weights, *bias++, y, x);

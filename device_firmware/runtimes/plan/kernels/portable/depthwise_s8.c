@@ -5,9 +5,10 @@
 #include "requantise.h"
 #include "window.h"
 
-static enum hb_plan_fault check(const uint8_t *record, const struct hb_kernel_memory *memory) {
+static enum hb_plan_fault check(const HB_CONST uint8_t *record,
+                                const struct hb_kernel_memory *memory) {
     struct hb_plan_depthwise_s8 op;
-    memcpy(&op, record, sizeof op);
+    hb_const_copy(&op, record, sizeof op);
     const struct hb_plan_window *w = &op.window;
     if (!hb_window_ok(w) || w->out_c % w->in_c != 0) {
         return HB_PLAN_FAULT_SHAPE;
@@ -35,7 +36,7 @@ struct patch {
 };
 
 HB_INLINE uint32_t accumulate(uint32_t sum, const struct patch *p, const int8_t *values,
-                              int32_t offset, const int8_t *weights) {
+                              int32_t offset, const HB_CONST int8_t *weights) {
     const int32_t step = p->value_step;
     const int32_t value_row = p->value_row;
     const int32_t weight_row = p->weight_row;
@@ -80,11 +81,11 @@ static struct patch patch_at(const struct hb_plan_window *w, const int8_t *input
 }
 
 struct constants {
-    const int8_t *weights;
-    const int32_t *bias;
-    const int32_t *border_bias;
-    const int32_t *multipliers;
-    const int8_t *shifts;
+    const HB_CONST int8_t *weights;
+    const HB_CONST int32_t *bias;
+    const HB_CONST int32_t *border_bias;
+    const HB_CONST int32_t *multipliers;
+    const HB_CONST int8_t *shifts;
 };
 
 static void pixel(const struct hb_plan_depthwise_s8 *op, const struct constants *k,
@@ -93,7 +94,7 @@ static void pixel(const struct hb_plan_depthwise_s8 *op, const struct constants 
     const int32_t filter = w->kernel_h * w->kernel_w;
     const int32_t depth_multiplier = w->out_c / w->in_c;
     const int32_t offset = -op->quantised.input_zero_point;
-    const int8_t *weights = k->weights + p->weights;
+    const HB_CONST int8_t *weights = k->weights + p->weights;
     int32_t c = 0;
     for (int32_t in_c = 0; in_c < w->in_c; in_c++) {
         const int8_t *values = p->values + in_c;
@@ -107,15 +108,17 @@ static void pixel(const struct hb_plan_depthwise_s8 *op, const struct constants 
     }
 }
 
-static void run(const uint8_t *record, const struct hb_kernel_memory *memory) {
+static void run(const HB_CONST uint8_t *record, const struct hb_kernel_memory *memory) {
     struct hb_plan_depthwise_s8 op;
-    memcpy(&op, record, sizeof op);
+    hb_const_copy(&op, record, sizeof op);
     const struct hb_plan_window *w = &op.window;
-    const uint8_t *base = memory->constants;
+    const HB_CONST uint8_t *base = memory->constants;
     const struct constants k = {
-        (const int8_t *)(base + op.weights), (const int32_t *)(const void *)(base + op.bias),
-        (const int32_t *)(const void *)(base + op.border_bias),
-        (const int32_t *)(const void *)(base + op.multipliers), (const int8_t *)(base + op.shifts)};
+        (const HB_CONST int8_t *)(base + op.weights),
+        (const HB_CONST int32_t *)(const HB_CONST void *)(base + op.bias),
+        (const HB_CONST int32_t *)(const HB_CONST void *)(base + op.border_bias),
+        (const HB_CONST int32_t *)(const HB_CONST void *)(base + op.multipliers),
+        (const HB_CONST int8_t *)(base + op.shifts)};
     const int8_t *input = (const int8_t *)(memory->arena + op.head.input);
     int8_t *output = (int8_t *)(memory->arena + op.head.output);
     int32_t y = -w->pad_top;

@@ -5,20 +5,32 @@
 
 #include "../hb_kernel.h"
 
-#define HB_BLOCK 4 /* output channels at a time: as many sums as registers hold */
+/* Output channels at a time: as many sums as registers hold. */
+#ifdef __AVR__
+#define HB_BLOCK 1
+#else
+#define HB_BLOCK 4
+#endif
 
+/* a is the difference of two int8, b an int8. */
 HB_INLINE uint32_t hb_mac(uint32_t sum, int32_t a, int32_t b) {
+#ifdef __AVR__
+    int16_t product = (int16_t)((int16_t)a * (int16_t)b); /* at most 255 * 128 */
+    __asm("" : "+r"(product)); /* else gcc 5.4 multiplies 32 bits by a library call, not muls */
+    return sum + (uint32_t)product;
+#else
     return sum + (uint32_t)(a * b);
+#endif
 }
 
 /* sums[k] += dot(x + offset, weights of channel k) for HB_BLOCK channels, whose weights are
  * `filter` apart. A function of its own: inlined, gcc spills two of the sums in the inner loop. */
 HB_NO_INLINE void hb_dot_block_s8(uint32_t *sums, const int8_t *x, int32_t offset,
-                                  const int8_t *weights, size_t filter, int32_t count) {
-    const int8_t *w0 = weights;
-    const int8_t *w1 = w0 + filter;
-    const int8_t *w2 = w1 + filter;
-    const int8_t *w3 = w2 + filter;
+                                  const HB_CONST int8_t *weights, size_t filter, int32_t count) {
+    const HB_CONST int8_t *w0 = weights;
+    const HB_CONST int8_t *w1 = w0 + filter;
+    const HB_CONST int8_t *w2 = w1 + filter;
+    const HB_CONST int8_t *w3 = w2 + filter;
     uint32_t s0 = sums[0], s1 = sums[1], s2 = sums[2], s3 = sums[3];
     for (const int8_t *const end = x + count; x != end;) {
         const int32_t value = *x++ + offset;
@@ -35,13 +47,14 @@ HB_NO_INLINE void hb_dot_block_s8(uint32_t *sums, const int8_t *x, int32_t offse
 
 /* The same for HB_BLOCK channels or one; channels is a constant where this is inlined. */
 HB_INLINE void hb_dot_s8(uint32_t *sums, int32_t channels, const int8_t *x, int32_t offset,
-                         const int8_t *weights, size_t filter, int32_t count) {
-    if (channels == HB_BLOCK) {
+                         const HB_CONST int8_t *weights, size_t filter, int32_t count) {
+    if (channels > 1) {
         hb_dot_block_s8(sums, x, offset, weights, filter, count);
         return;
     }
     uint32_t sum = sums[0];
-    for (int32_t i = 0; i < count; i++) {
+    const int values = (int)count; /* int: an 8-bit machine's own width for counting */
+    for (int i = 0; i < values; i++) {
         sum = hb_mac(sum, x[i] + offset, weights[i]);
     }
     sums[0] = sum;

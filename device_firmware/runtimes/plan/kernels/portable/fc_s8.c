@@ -2,9 +2,10 @@
 #include "dot_s8.h"
 #include "requantise.h"
 
-static enum hb_plan_fault check(const uint8_t *record, const struct hb_kernel_memory *memory) {
+static enum hb_plan_fault check(const HB_CONST uint8_t *record,
+                                const struct hb_kernel_memory *memory) {
     struct hb_plan_fc_s8 op;
-    memcpy(&op, record, sizeof op);
+    hb_const_copy(&op, record, sizeof op);
     if (op.rows == 0u || op.depth == 0u || op.units == 0u || op.depth > INT32_MAX ||
         (op.scales != 1u && op.scales != op.units)) {
         return HB_PLAN_FAULT_SHAPE;
@@ -21,10 +22,10 @@ static enum hb_plan_fault check(const uint8_t *record, const struct hb_kernel_me
 }
 
 struct constants {
-    const int8_t *weights;
-    const int32_t *bias;
-    const int32_t *multipliers;
-    const int8_t *shifts;
+    const HB_CONST int8_t *weights;
+    const HB_CONST int32_t *bias;
+    const HB_CONST int32_t *multipliers;
+    const HB_CONST int8_t *shifts;
 };
 
 /* Units unit .. unit + units - 1 of one row. */
@@ -34,8 +35,8 @@ HB_INLINE void units_of(const struct hb_plan_fc_s8 *op, const struct constants *
     for (uint32_t i = 0; i < units; i++) {
         sums[i] = (uint32_t)k->bias[unit + i];
     }
-    hb_dot_s8(sums, (int32_t)units, input, 0, k->weights + (size_t)unit * op->depth, op->depth,
-              (int32_t)op->depth);
+    hb_dot_s8(sums, (int32_t)units, input, 0, k->weights + (size_t)unit * (size_t)op->depth,
+              (size_t)op->depth, (int32_t)op->depth);
     for (uint32_t i = 0; i < units; i++) {
         const uint32_t scale = op->scales == 1u ? 0u : unit + i;
         const int32_t scaled = hb_scale((int32_t)sums[i], k->multipliers[scale], k->shifts[scale]);
@@ -43,18 +44,20 @@ HB_INLINE void units_of(const struct hb_plan_fc_s8 *op, const struct constants *
     }
 }
 
-static void run(const uint8_t *record, const struct hb_kernel_memory *memory) {
+static void run(const HB_CONST uint8_t *record, const struct hb_kernel_memory *memory) {
     struct hb_plan_fc_s8 op;
-    memcpy(&op, record, sizeof op);
-    const uint8_t *base = memory->constants;
+    hb_const_copy(&op, record, sizeof op);
+    const HB_CONST uint8_t *base = memory->constants;
     const struct constants k = {
-        (const int8_t *)(base + op.weights), (const int32_t *)(const void *)(base + op.bias),
-        (const int32_t *)(const void *)(base + op.multipliers), (const int8_t *)(base + op.shifts)};
+        (const HB_CONST int8_t *)(base + op.weights),
+        (const HB_CONST int32_t *)(const HB_CONST void *)(base + op.bias),
+        (const HB_CONST int32_t *)(const HB_CONST void *)(base + op.multipliers),
+        (const HB_CONST int8_t *)(base + op.shifts)};
     const int8_t *input = (const int8_t *)(memory->arena + op.head.input);
     int8_t *output = (int8_t *)(memory->arena + op.head.output);
     for (uint32_t row = 0; row < op.rows; row++) {
         uint32_t unit = 0;
-        for (; op.units - unit >= HB_BLOCK; unit += HB_BLOCK) {
+        for (; HB_BLOCK > 1 && op.units - unit >= HB_BLOCK; unit += HB_BLOCK) {
             units_of(&op, &k, input, unit, HB_BLOCK, output);
         }
         for (; unit < op.units; unit++) {

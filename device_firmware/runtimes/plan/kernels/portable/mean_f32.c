@@ -1,9 +1,10 @@
 /* MEAN, float32, of [rows][depth] over rows. */
 #include "float.h"
 
-static enum hb_plan_fault check(const uint8_t *record, const struct hb_kernel_memory *memory) {
+static enum hb_plan_fault check(const HB_CONST uint8_t *record,
+                                const struct hb_kernel_memory *memory) {
     struct hb_plan_mean_f32 op;
-    memcpy(&op, record, sizeof op);
+    hb_const_copy(&op, record, sizeof op);
     if (op.rows == 0u || op.depth == 0u) {
         return HB_PLAN_FAULT_SHAPE;
     }
@@ -12,9 +13,9 @@ static enum hb_plan_fault check(const uint8_t *record, const struct hb_kernel_me
                : HB_PLAN_FAULT_TENSOR;
 }
 
-static void run(const uint8_t *record, const struct hb_kernel_memory *memory) {
+static void run(const HB_CONST uint8_t *record, const struct hb_kernel_memory *memory) {
     struct hb_plan_mean_f32 op;
-    memcpy(&op, record, sizeof op);
+    hb_const_copy(&op, record, sizeof op);
     const float *input = hb_tensor_f32(memory, op.head.input);
     float *output = hb_tensor_f32(memory, op.head.output);
     for (uint32_t c = 0; c < op.depth; c++) {

@@ -2,9 +2,10 @@
 #include "requantise.h"
 #include "window.h"
 
-static enum hb_plan_fault check(const uint8_t *record, const struct hb_kernel_memory *memory) {
+static enum hb_plan_fault check(const HB_CONST uint8_t *record,
+                                const struct hb_kernel_memory *memory) {
     struct hb_plan_mean_s8 op;
-    memcpy(&op, record, sizeof op);
+    hb_const_copy(&op, record, sizeof op);
     if (op.rows == 0u || op.depth == 0u || op.rows > HB_WINDOW_MAX_ELEMENTS) {
         return HB_PLAN_FAULT_SHAPE;
     }
@@ -17,9 +18,9 @@ static enum hb_plan_fault check(const uint8_t *record, const struct hb_kernel_me
     return HB_PLAN_FAULT_NONE;
 }
 
-static void run(const uint8_t *record, const struct hb_kernel_memory *memory) {
+static void run(const HB_CONST uint8_t *record, const struct hb_kernel_memory *memory) {
     struct hb_plan_mean_s8 op;
-    memcpy(&op, record, sizeof op);
+    hb_const_copy(&op, record, sizeof op);
     const int8_t *input = (const int8_t *)(memory->arena + op.head.input);
     int8_t *output = (int8_t *)(memory->arena + op.head.output);
     const int32_t offset = (int32_t)op.rows * op.quantised.input_zero_point;

@@ -2,9 +2,10 @@
 #include "float.h"
 #include "window.h"
 
-static enum hb_plan_fault check(const uint8_t *record, const struct hb_kernel_memory *memory) {
+static enum hb_plan_fault check(const HB_CONST uint8_t *record,
+                                const struct hb_kernel_memory *memory) {
     struct hb_plan_average_pool_f32 op; /* max_pool_f32 has the same fields */
-    memcpy(&op, record, sizeof op);
+    hb_const_copy(&op, record, sizeof op);
     if (!hb_pool_ok(&op.window)) {
         return HB_PLAN_FAULT_SHAPE;
     }
@@ -35,10 +36,10 @@ static float reduce(const struct hb_plan_window *w, const float *input, struct h
     return average ? result / (float)count : result;
 }
 
-static inline void pool(const uint8_t *record, const struct hb_kernel_memory *memory,
+static inline void pool(const HB_CONST uint8_t *record, const struct hb_kernel_memory *memory,
                         bool average) {
     struct hb_plan_average_pool_f32 op;
-    memcpy(&op, record, sizeof op);
+    hb_const_copy(&op, record, sizeof op);
     const struct hb_plan_window *w = &op.window;
     const float *input = hb_tensor_f32(memory, op.head.input);
     float *output = hb_tensor_f32(memory, op.head.output);
@@ -56,11 +57,11 @@ static inline void pool(const uint8_t *record, const struct hb_kernel_memory *me
     }
 }
 
-static void run_average(const uint8_t *record, const struct hb_kernel_memory *memory) {
+static void run_average(const HB_CONST uint8_t *record, const struct hb_kernel_memory *memory) {
     pool(record, memory, true);
 }
 
-static void run_max(const uint8_t *record, const struct hb_kernel_memory *memory) {
+static void run_max(const HB_CONST uint8_t *record, const struct hb_kernel_memory *memory) {
     pool(record, memory, false);
 }
 

@@ -11,9 +11,10 @@ struct patch {
     int32_t row_step; /* to the next row */
 };
 
-static enum hb_plan_fault check(const uint8_t *record, const struct hb_kernel_memory *memory) {
+static enum hb_plan_fault check(const HB_CONST uint8_t *record,
+                                const struct hb_kernel_memory *memory) {
     struct hb_plan_average_pool_s8 op; /* max_pool_s8 has the same fields */
-    memcpy(&op, record, sizeof op);
+    hb_const_copy(&op, record, sizeof op);
     if (!hb_pool_ok(&op.window)) {
         return HB_PLAN_FAULT_SHAPE;
     }
@@ -53,10 +54,10 @@ static int32_t largest(const struct patch *p) {
     return result;
 }
 
-static inline void pool(const uint8_t *record, const struct hb_kernel_memory *memory,
+static inline void pool(const HB_CONST uint8_t *record, const struct hb_kernel_memory *memory,
                         int32_t (*reduce)(const struct patch *)) {
     struct hb_plan_average_pool_s8 op;
-    memcpy(&op, record, sizeof op);
+    hb_const_copy(&op, record, sizeof op);
     const struct hb_plan_window *w = &op.window;
     const int8_t *input = (const int8_t *)(memory->arena + op.head.input);
     int8_t *output = (int8_t *)(memory->arena + op.head.output);
@@ -81,11 +82,11 @@ static inline void pool(const uint8_t *record, const struct hb_kernel_memory *me
     }
 }
 
-static void run_average(const uint8_t *record, const struct hb_kernel_memory *memory) {
+static void run_average(const HB_CONST uint8_t *record, const struct hb_kernel_memory *memory) {
     pool(record, memory, average);
 }
 
-static void run_max(const uint8_t *record, const struct hb_kernel_memory *memory) {
+static void run_max(const HB_CONST uint8_t *record, const struct hb_kernel_memory *memory) {
     pool(record, memory, largest);
 }
 

@@ -12,10 +12,10 @@ static enum hb_plan_fault check_counts(const struct hb_kernel_memory *memory,
                                                                           : HB_PLAN_FAULT_TENSOR;
 }
 
-static enum hb_plan_fault check_quantize(const uint8_t *record,
+static enum hb_plan_fault check_quantize(const HB_CONST uint8_t *record,
                                          const struct hb_kernel_memory *memory) {
     struct hb_plan_quantize_f32_s8 op;
-    memcpy(&op, record, sizeof op);
+    hb_const_copy(&op, record, sizeof op);
     return op.scale > 0.0f
                ? check_counts(memory, &op.head, &op.quantised, op.count, sizeof(float), 1u)
                : HB_PLAN_FAULT_PARAMETER;
@@ -34,9 +34,9 @@ static int32_t round_to_s9(float x) {
     return rest >= 0.5f ? whole + 1 : rest <= -0.5f ? whole - 1 : whole;
 }
 
-static void run_quantize(const uint8_t *record, const struct hb_kernel_memory *memory) {
+static void run_quantize(const HB_CONST uint8_t *record, const struct hb_kernel_memory *memory) {
     struct hb_plan_quantize_f32_s8 op;
-    memcpy(&op, record, sizeof op);
+    hb_const_copy(&op, record, sizeof op);
     const float *input = (const float *)(const void *)(memory->arena + op.head.input);
     int8_t *output = (int8_t *)(memory->arena + op.head.output);
     for (uint32_t i = 0; i < op.count; i++) {
@@ -44,18 +44,18 @@ static void run_quantize(const uint8_t *record, const struct hb_kernel_memory *m
     }
 }
 
-static enum hb_plan_fault check_requantize(const uint8_t *record,
+static enum hb_plan_fault check_requantize(const HB_CONST uint8_t *record,
                                            const struct hb_kernel_memory *memory) {
     struct hb_plan_requantize_s8 op;
-    memcpy(&op, record, sizeof op);
+    hb_const_copy(&op, record, sizeof op);
     return hb_scale_ok(op.multiplier, op.shift)
                ? check_counts(memory, &op.head, &op.quantised, op.count, 1u, 1u)
                : HB_PLAN_FAULT_PARAMETER;
 }
 
-static void run_requantize(const uint8_t *record, const struct hb_kernel_memory *memory) {
+static void run_requantize(const HB_CONST uint8_t *record, const struct hb_kernel_memory *memory) {
     struct hb_plan_requantize_s8 op;
-    memcpy(&op, record, sizeof op);
+    hb_const_copy(&op, record, sizeof op);
     const int8_t *input = (const int8_t *)(memory->arena + op.head.input);
     int8_t *output = (int8_t *)(memory->arena + op.head.output);
     for (uint32_t i = 0; i < op.count; i++) {
@@ -64,16 +64,16 @@ static void run_requantize(const uint8_t *record, const struct hb_kernel_memory 
     }
 }
 
-static enum hb_plan_fault check_dequantize(const uint8_t *record,
+static enum hb_plan_fault check_dequantize(const HB_CONST uint8_t *record,
                                            const struct hb_kernel_memory *memory) {
     struct hb_plan_dequantize_s8_f32 op;
-    memcpy(&op, record, sizeof op);
+    hb_const_copy(&op, record, sizeof op);
     return check_counts(memory, &op.head, &op.quantised, op.count, 1u, sizeof(float));
 }
 
-static void run_dequantize(const uint8_t *record, const struct hb_kernel_memory *memory) {
+static void run_dequantize(const HB_CONST uint8_t *record, const struct hb_kernel_memory *memory) {
     struct hb_plan_dequantize_s8_f32 op;
-    memcpy(&op, record, sizeof op);
+    hb_const_copy(&op, record, sizeof op);
     const int8_t *input = (const int8_t *)(memory->arena + op.head.input);
     float *output = (float *)(void *)(memory->arena + op.head.output);
     for (uint32_t i = 0; i < op.count; i++) {

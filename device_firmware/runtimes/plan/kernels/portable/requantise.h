@@ -11,12 +11,12 @@
 
 /* x * y / 2^31, ties upwards. y is never negative, so nothing saturates. */
 static inline int32_t hb_high_mul(int32_t x, int32_t y) {
-    return (int32_t)(((int64_t)x * y + (1 << 30)) >> 31);
+    return (int32_t)(((int64_t)x * y + ((int32_t)1 << 30)) >> 31);
 }
 
 /* x / 2^exponent, ties away from zero; exponent 0..31. */
 static inline int32_t hb_divide_pow2(int32_t x, uint32_t exponent) {
-    const uint32_t mask = (1u << exponent) - 1u;
+    const uint32_t mask = ((uint32_t)1 << exponent) - 1u;
     const uint32_t half = (mask >> 1) + (x < 0 ? 1u : 0u);
     return (x >> exponent) + (((uint32_t)x & mask) > half ? 1 : 0);
 }
@@ -73,8 +73,9 @@ static inline enum hb_plan_fault hb_per_channel_check(const struct hb_kernel_mem
         !hb_constant_ok(memory, shifts, scales, 1u)) {
         return HB_PLAN_FAULT_CONSTANT;
     }
-    const int32_t *multiplier = (const int32_t *)(const void *)(memory->constants + multipliers);
-    const int8_t *shift = (const int8_t *)(memory->constants + shifts);
+    const HB_CONST int32_t *multiplier =
+        (const HB_CONST int32_t *)(const HB_CONST void *)(memory->constants + multipliers);
+    const HB_CONST int8_t *shift = (const HB_CONST int8_t *)(memory->constants + shifts);
     for (uint32_t i = 0; i < scales; i++) {
         if (!hb_scale_ok(multiplier[i], shift[i])) {
             return HB_PLAN_FAULT_PARAMETER;

@@ -1,9 +1,10 @@
 /* SOFTMAX, float32. exp is computed here: no libm is needed on the device. */
 #include "float.h"
 
-static enum hb_plan_fault check(const uint8_t *record, const struct hb_kernel_memory *memory) {
+static enum hb_plan_fault check(const HB_CONST uint8_t *record,
+                                const struct hb_kernel_memory *memory) {
     struct hb_plan_softmax_f32 op;
-    memcpy(&op, record, sizeof op);
+    hb_const_copy(&op, record, sizeof op);
     if (op.rows == 0u || op.depth == 0u) {
         return HB_PLAN_FAULT_SHAPE;
     }
@@ -31,9 +32,9 @@ static float exp_of_negative(float x) {
     return sum * power;
 }
 
-static void run(const uint8_t *record, const struct hb_kernel_memory *memory) {
+static void run(const HB_CONST uint8_t *record, const struct hb_kernel_memory *memory) {
     struct hb_plan_softmax_f32 op;
-    memcpy(&op, record, sizeof op);
+    hb_const_copy(&op, record, sizeof op);
     const float *input = hb_tensor_f32(memory, op.head.input);
     float *output = hb_tensor_f32(memory, op.head.output);
     for (uint32_t row = 0; row < op.rows; row++, input += op.depth, output += op.depth) {

@@ -20,14 +20,14 @@ static int32_t shift_left_saturating(int32_t x, uint32_t bits) {
 
 /* Qa * Qb -> Q(a+b), ties upwards. */
 static int32_t multiply(int32_t a, int32_t b) {
-    return saturate(((int64_t)a * b + (1 << 30)) >> 31);
+    return saturate(((int64_t)a * b + ((int32_t)1 << 30)) >> 31);
 }
 
 /* exp(x) in Q0 for x in [-1/4, 0), Q0: fourth order about -1/8. */
 static int32_t exp_near_zero(int32_t x) {
     const int32_t exp_minus_eighth = 1895147668; /* Q0 */
     const int32_t third = 715827883;             /* Q0 */
-    const int32_t t = x + (1 << 28);             /* x + 1/8 */
+    const int32_t t = x + ((int32_t)1 << 28);    /* x + 1/8 */
     const int32_t t2 = multiply(t, t);
     const int32_t t3 = multiply(t2, t);
     const int32_t t4_4 = hb_divide_pow2(multiply(t2, t2), 2);
@@ -39,9 +39,9 @@ static int32_t exp_near_zero(int32_t x) {
 /* exp(x) in Q0 for x <= 0, Q5. */
 static int32_t exp_of_negative(int32_t x) {
     /* exp(-2^k) for k = -2 .. 4, Q0 */
-    static const int32_t factors[] = {1672461947, 1302514674, 790015084, 290630308,
-                                      39332535,   720401,     242};
-    const int32_t quarter = 1 << 24; /* Q5 */
+    static const HB_CONST int32_t factors[] = {1672461947, 1302514674, 790015084, 290630308,
+                                               39332535,   720401,     242};
+    const int32_t quarter = (int32_t)1 << 24; /* Q5 */
     if (x == 0) {
         return INT32_MAX;
     }
@@ -60,7 +60,7 @@ static int32_t exp_of_negative(int32_t x) {
 static int32_t reciprocal_of_one_plus(int32_t x) {
     const int32_t q2_48_17 = 1515870810;
     const int32_t q2_minus_32_17 = -1010580540;
-    const int32_t q2_one = 1 << 29;
+    const int32_t q2_one = (int32_t)1 << 29;
     const int32_t half_sum = (int32_t)(((int64_t)x + INT32_MAX + 1) / 2); /* (1 + x) / 2 */
     int32_t y = q2_48_17 + multiply(half_sum, q2_minus_32_17);
     for (int i = 0; i < 3; i++) {
@@ -78,9 +78,10 @@ static uint32_t leading_zeros(uint32_t x) {
     return count;
 }
 
-static enum hb_plan_fault check(const uint8_t *record, const struct hb_kernel_memory *memory) {
+static enum hb_plan_fault check(const HB_CONST uint8_t *record,
+                                const struct hb_kernel_memory *memory) {
     struct hb_plan_softmax_s8 op;
-    memcpy(&op, record, sizeof op);
+    hb_const_copy(&op, record, sizeof op);
     if (op.rows == 0u || op.depth == 0u || op.depth > MAX_DEPTH) {
         return HB_PLAN_FAULT_SHAPE;
     }
@@ -125,9 +126,9 @@ static void softmax(const struct hb_plan_softmax_s8 *op, const int8_t *input, in
     }
 }
 
-static void run(const uint8_t *record, const struct hb_kernel_memory *memory) {
+static void run(const HB_CONST uint8_t *record, const struct hb_kernel_memory *memory) {
     struct hb_plan_softmax_s8 op;
-    memcpy(&op, record, sizeof op);
+    hb_const_copy(&op, record, sizeof op);
     const int8_t *input = (const int8_t *)(memory->arena + op.head.input);
     int8_t *output = (int8_t *)(memory->arena + op.head.output);
     for (uint32_t row = 0; row < op.rows; row++, input += op.depth, output += op.depth) {
