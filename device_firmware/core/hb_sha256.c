@@ -4,7 +4,7 @@
 
 #define BLOCK_BYTES 64u
 
-static const uint32_t round_constants[64] = {
+static const HB_CONST uint32_t round_constants[64] = {
     0x428a2f98u, 0x71374491u, 0xb5c0fbcfu, 0xe9b5dba5u, 0x3956c25bu, 0x59f111f1u, 0x923f82a4u,
     0xab1c5ed5u, 0xd807aa98u, 0x12835b01u, 0x243185beu, 0x550c7dc3u, 0x72be5d74u, 0x80deb1feu,
     0x9bdc06a7u, 0xc19bf174u, 0xe49b69c1u, 0xefbe4786u, 0x0fc19dc6u, 0x240ca1ccu, 0x2de92c6fu,
@@ -55,28 +55,29 @@ static void compress(uint32_t state[8], const uint8_t *block) {
     }
 }
 
-void hb_sha256(const uint8_t *data, size_t length, uint8_t digest[HB_SHA256_BYTES]) {
+void hb_sha256(const HB_CONST uint8_t *data, size_t length, uint8_t digest[HB_SHA256_BYTES]) {
     uint32_t state[8] = {0x6a09e667u, 0xbb67ae85u, 0x3c6ef372u, 0xa54ff53au,
                          0x510e527fu, 0x9b05688cu, 0x1f83d9abu, 0x5be0cd19u};
-    uint8_t last[BLOCK_BYTES];
+    uint8_t block[BLOCK_BYTES];
     size_t left = length;
     for (; left >= BLOCK_BYTES; left -= BLOCK_BYTES, data += BLOCK_BYTES) {
-        compress(state, data);
+        hb_const_copy(block, data, BLOCK_BYTES);
+        compress(state, block);
     }
-    memset(last, 0, sizeof last);
+    memset(block, 0, sizeof block);
     if (left > 0) {
-        memcpy(last, data, left);
+        hb_const_copy(block, data, left);
     }
-    last[left] = 0x80;
+    block[left] = 0x80;
     if (left >= BLOCK_BYTES - 8) {
-        compress(state, last);
-        memset(last, 0, sizeof last);
+        compress(state, block);
+        memset(block, 0, sizeof block);
     }
     uint64_t bits = (uint64_t)length * 8;
     for (unsigned i = 0; i < 8; ++i) {
-        last[BLOCK_BYTES - 1 - i] = (uint8_t)(bits >> (8 * i));
+        block[BLOCK_BYTES - 1 - i] = (uint8_t)(bits >> (8 * i));
     }
-    compress(state, last);
+    compress(state, block);
     for (unsigned i = 0; i < HB_SHA256_BYTES; ++i) {
         digest[i] = (uint8_t)(state[i / 4] >> (24 - 8 * (i % 4)));
     }

@@ -6,6 +6,8 @@
 #ifndef HB_PORT_H
 #define HB_PORT_H
 
+#include "hb_resident.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,7 +25,7 @@ void hb_port_init(void);
 const struct hb_port_info *hb_port_info(void);
 
 /* 20 bytes of the GNU build id note, from the image itself. */
-const uint8_t *hb_port_build_id(void);
+const HB_CONST uint8_t *hb_port_build_id(void);
 /* Writes up to cap characters of a unique id in ASCII (no terminator), returns the length;
  * 0 when the chip has none. */
 size_t hb_port_unique_id(char *out, size_t cap);
@@ -50,8 +52,11 @@ void hb_port_idle(uint32_t duration_us);
 /* Does not return. */
 void hb_port_reset(void);
 
-/* Memory for model, arena and vectors; 16-byte aligned. */
+/* Memory for model, arena and vectors; 16-byte aligned, where the machine cares. */
 uint8_t *hb_port_pool(size_t *bytes);
+/* false: models are loaded into the pool. true: the image has a section for a plan (hb_resident.h),
+ * and that plan is the only model that this board runs; the pool is for arena and vectors. */
+bool hb_port_resident(struct hb_resident *out);
 /* The stack as [low, high), growing downwards; painted by the core at start. */
 void hb_port_stack(uint8_t **low, uint8_t **high);
 

@@ -8,6 +8,7 @@ struct fake_port fake;
 
 void fake_port_reset(void) {
     free(fake.pool);
+    free(fake.resident);
     memset(&fake, 0, sizeof fake);
     fake.pool_bytes = FAKE_POOL_BYTES;
     fake.pool = calloc(1, FAKE_POOL_BYTES);
@@ -102,6 +103,10 @@ void hb_port_reset(void) {
 uint8_t *hb_port_pool(size_t *bytes) {
     *bytes = fake.pool_bytes;
     return fake.pool;
+}
+
+bool hb_port_resident(struct hb_resident *out) {
+    return fake.resident != NULL && hb_resident_read(fake.resident, out);
 }
 
 void hb_port_stack(uint8_t **low, uint8_t **high) {

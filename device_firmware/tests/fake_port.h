@@ -18,6 +18,7 @@ struct fake_port {
     uint64_t idle_us;
     uint32_t overruns;
     struct hb_port_info info;
+    struct hb_resident_header *resident; /* NULL: the image has no such section */
 };
 
 extern struct fake_port fake;

@@ -171,7 +171,14 @@ class BoardClient:
 
     # -- requests -------------------------------------------------------------------------------
 
-    def load(self, data: bytes, sha256: bytes, probe: MemoryProbe | None = None) -> Loaded:
+    def load(
+        self,
+        data: bytes,
+        sha256: bytes,
+        probe: MemoryProbe | None = None,
+        *,
+        resident: bool = False,
+    ) -> Loaded:
         """Bring a model into the board's memory and load it.
 
         The transfer is left out when HELLO (or an earlier ``load``) says that the model is there;
@@ -181,6 +188,7 @@ class BoardClient:
             data: the plan.
             sha256: 32 bytes, of ``data``.
             probe: writes memory directly instead of the link.
+            resident: the plan is part of the flashed image (``board.resident``): nothing is sent.
 
         Returns:
             Loaded: input, output and arena bytes, operators, and how many vectors fit (slots).
@@ -189,7 +197,7 @@ class BoardClient:
             ModelTooLargeError: with bytes needed and available.
         """
         talk, hello = self._session(), self.identity
-        if self._model_sha256 != sha256:
+        if self._model_sha256 != sha256 and not resident:
             if len(data) > hello.pool_bytes:
                 raise ModelTooLargeError(
                     f"board {self._id}: the model alone needs {len(data)} bytes, "

@@ -37,7 +37,7 @@ def test_host_tests_pass_under_sanitizers():
     done = make("test")
     assert done.returncode == 0, done.stdout + done.stderr
     assert [line for line in done.stdout.splitlines() if line.endswith(": ok")] == [
-        "core: ok", "hash: ok", "packet: ok", "ring: ok",
+        "core: ok", "hash: ok", "packet: ok", "resident: ok", "ring: ok",
     ]  # fmt: skip
 
 
@@ -80,7 +80,8 @@ def test_arm_port_without_the_flag_is_refused(tmp_path):
 
 
 def test_port_without_compiler_is_left_out_with_the_line_that_adds_it(tmp_path):
-    done = make("all", "HOST_CC=no-such-cc", "CROSS=no-such-")
+    none = [f"{name}=no-such-" for name in ("CROSS", "CROSS_AVR", "RISCV_CROSS")]
+    done = make("all", "HOST_CC=no-such-cc", *none)
     assert done.returncode == 0, done.stderr
     assert "left out: posix, there is no no-such-cc; add it with: install no-such-cc" in done.stdout
     assert "hilbench.elf" not in done.stdout
@@ -127,6 +128,7 @@ def test_fuzz_smoke():
 def test_other_flags_build_the_image_again_and_are_told(tmp_path):
     build = ("PORT=posix", f"BUILD={tmp_path}", "RUNTIME_SOURCES=tests/fake_runtime.c")
     build += ("PORT_SOURCES=tests/fake_port.c", "MAIN_SOURCE=ports/shared/main.c")
+    build += ("RESIDENT_SOURCE=",)
 
     def image(*more):
         done = make(*build, *more)
