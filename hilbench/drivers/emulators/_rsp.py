@@ -1,4 +1,4 @@
-"""The GDB remote serial protocol, as much as a debug probe needs: stop, go, write and read memory.
+"""The GDB remote serial protocol, as much as a debug probe needs: stop, go, memory, registers.
 
 Ref: GDB manual, appendix E "GDB Remote Serial Protocol".
 """
@@ -6,7 +6,10 @@ Ref: GDB manual, appendix E "GDB Remote Serial Protocol".
 from __future__ import annotations
 
 import re
+import select
 import socket
+import struct
+import time
 from collections import deque
 
 from hilbench.drivers.emulators._deadline import Deadline
@@ -92,6 +95,53 @@ class RspClient:
             deadline.send(self._sock, frame(b"c"), _WHO)
             self.running = True
 
+    def use_registers(self, deadline: Deadline) -> None:
+        """Take the target description, without which QEMU refuses to speak of single registers."""
+        self._request(b"qXfer:features:read:target.xml:0,100", deadline)
+
+    def stopped_within(self, wait_s: float, deadline: Deadline) -> bool:
+        """Return whether a running core has stopped by itself, waiting a little for it."""
+        end_s = time.monotonic() + wait_s
+        while not self._replies:
+            left_s = max(0.0, end_s - time.monotonic())
+            if not select.select([self._sock], [], [], left_s)[0]:
+                return False
+            self._receive(deadline)  # perhaps no more than an acknowledgement
+        self.running = self._replies.popleft()[:1] not in {b"T", b"S"}
+        return not self.running
+
+    def set_breakpoint(self, address: int, deadline: Deadline) -> None:
+        """Stop the core before it executes the Thumb instruction at an address."""
+        self._command(b"Z0,%x,2" % address, deadline)
+
+    def clear_breakpoint(self, address: int, deadline: Deadline) -> None:
+        """Take a breakpoint away."""
+        self._command(b"z0,%x,2" % address, deadline)
+
+    def read_register(self, number: int, deadline: Deadline) -> int:
+        """Return a 32-bit register by its number in the stub's target description.
+
+        Raises:
+            LinkError: there is no such register; closed, silent or damaged.
+        """
+        answer = self._request(b"p%x" % number, deadline)
+        try:
+            (value,) = struct.unpack("<I", bytes.fromhex(answer.decode()))
+        except (ValueError, struct.error):
+            raise LinkError(
+                f"{_WHO} has no 32-bit register {number} ({answer[:20].decode(errors='replace')}); "
+                "is this a Cortex-M?"
+            ) from None
+        return int(value)
+
+    def write_register(self, number: int, value: int, deadline: Deadline) -> None:
+        """Write a 32-bit register by its number in the stub's target description.
+
+        Raises:
+            LinkError: there is no such register; closed, silent or damaged.
+        """
+        self._command(b"P%x=%s" % (number, struct.pack("<I", value).hex().encode()), deadline)
+
     def write(self, address: int, data: bytes, deadline: Deadline) -> None:
         """Write memory.
 
@@ -131,6 +181,12 @@ class RspClient:
             data += chunk
         return bytes(data)
 
+    def _command(self, payload: bytes, deadline: Deadline) -> None:
+        if (answer := self._request(payload, deadline)) != b"OK":
+            raise LinkError(
+                f"{_WHO} refuses {payload.decode()} ({answer.decode()}); is this a Cortex-M?"
+            )
+
     def _request(self, payload: bytes, deadline: Deadline) -> bytes:
         deadline.send(self._sock, frame(payload), _WHO)
         # A stop reply may arrive unasked, e.g. on attach; no command used here answers with one.
@@ -140,8 +196,11 @@ class RspClient:
 
     def _reply(self, deadline: Deadline) -> bytes:
         while not self._replies:
-            payloads = self._parser.feed(deadline.receive(self._sock, _WHO))
-            if payloads:
-                deadline.send(self._sock, b"+" * len(payloads), _WHO)
-                self._replies += payloads
+            self._receive(deadline)
         return self._replies.popleft()
+
+    def _receive(self, deadline: Deadline) -> None:
+        payloads = self._parser.feed(deadline.receive(self._sock, _WHO))
+        if payloads:
+            deadline.send(self._sock, b"+" * len(payloads), _WHO)
+            self._replies += payloads

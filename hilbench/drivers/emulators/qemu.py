@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 from collections.abc import Iterator
 
 from hilbench.drivers.emulators._bridge import PtyBridge
 from hilbench.drivers.emulators._deadline import Deadline
+from hilbench.drivers.emulators._probe_bridge import ProbeBridge, ProbeFaults
 from hilbench.drivers.emulators._process import EmulatorProcess, find_tool, missing
 from hilbench.drivers.emulators._qmp import QmpClient
 from hilbench.drivers.emulators._rsp import RspClient
@@ -22,25 +24,34 @@ from hilbench.records import BoardConfig, Image, TimeBase
 
 PROGRAM = "qemu-system-arm"
 PACKAGE = "qemu-system-arm"
-# 64 ns an instruction: longer than a tick of every timer (31 to 50 ns), so one instruction is seen.
+# 64 ns an instruction: longer than a tick of every timer (12 to 62.5 ns), so one instruction is seen.
 ICOUNT_SHIFT = 6
+# Real flash that QEMU starts as zeros: address and length of what is erased to ones.
+_ERASED_FLASH = {"microbit": (0, 0x40000)}
 _PROBE_TIMEOUT_S = 30.0  # a megabyte takes 0.1 s on an idle host
 # Other ports are named after QEMU's machines.
-MACHINES = {"stm32f4": "netduinoplus2"}
+MACHINES = {"nrf51": "microbit", "stm32f4": "netduinoplus2"}
 _DEATH_GRACE_S = 1.0  # between a closed socket and an exit status
 
 
 class QemuBoard:
-    """A QEMU machine with a PTY in front of its UART. One thread at a time, but for stop()."""
+    """A QEMU machine with a PTY in front of its UART. One thread at a time, but for stop().
+
+    With ``probe = "pyocd"`` it also has a debug probe for pyOCD at ``probe_address``.
+    """
 
     time_base: TimeBase = "instructions"
     has_probe = True
     probe_address: str | None = None
 
-    def __init__(self, config: BoardConfig, timeout_s: float) -> None:
+    def __init__(
+        self, config: BoardConfig, timeout_s: float, faults: ProbeFaults | None = None
+    ) -> None:
         program = find_tool(PROGRAM, PACKAGE, "emulated ARM boards")
+        machine, with_probe = _machine_and_probe(config)
         self._config = config
-        self._flashed = False
+        self._core_lock = threading.RLock()  # the probe's thread and the board's owner
+        self._probe: ProbeBridge | None = None
         ours, theirs = zip(*(socket.socketpair() for _ in range(3)), strict=True)
         qmp, gdb, uart = ours
         with contextlib.ExitStack() as on_failure:
@@ -49,7 +60,7 @@ class QemuBoard:
             try:
                 self._process = EmulatorProcess(
                     config.id,
-                    [program, *_arguments(_machine(config), *(s.fileno() for s in theirs))],
+                    [program, *_arguments(machine, *(s.fileno() for s in theirs))],
                     [s.fileno() for s in theirs],
                 )
             finally:
@@ -62,8 +73,18 @@ class QemuBoard:
             with self._or_died():
                 version = self._qmp.connect(deadline)
                 self._rsp.connect(deadline)
+                if machine in _ERASED_FLASH:
+                    start, length = _ERASED_FLASH[machine]
+                    self._rsp.write(start, b"\xff" * length, deadline)
+                if with_probe:
+                    self._rsp.use_registers(deadline)
             self._bridge = PtyBridge(uart)
             on_failure.pop_all()
+        if with_probe:
+            self._probe = ProbeBridge(
+                self._rsp, self._qmp, self._core_lock, faults or ProbeFaults()
+            )
+            self.probe_address = self._probe.address
         self.emulator = f"qemu {version} icount shift={ICOUNT_SHIFT}"
         self.link_address = self._bridge.path
 
@@ -82,7 +103,7 @@ class QemuBoard:
         data = image_bytes(board_id, self._config.firmware, image)
         deadline = Deadline(self._config.timeouts.flash_s)
         try:
-            with self._or_died():
+            with self._core_lock, self._or_died():
                 self._rsp.halt(deadline)
                 for address, content in segments(board_id, image, data):
                     self._rsp.write(address, content, deadline)
@@ -93,7 +114,6 @@ class QemuBoard:
             raise FlashError(
                 f"board {board_id}: {image.path.name} is not flashed: {error}"
             ) from error
-        self._flashed = True
 
     def write_memory(self, address: int, data: bytes) -> None:
         """Write bytes; the core stands still meanwhile, and so does its time.
@@ -103,8 +123,8 @@ class QemuBoard:
             BoardError: the emulator has died.
         """
         deadline = Deadline(_PROBE_TIMEOUT_S)
-        was_running = self._rsp.running
-        with self._or_died():
+        with self._core_lock, self._or_died():
+            was_running = self._rsp.running
             self._rsp.halt(deadline)
             try:
                 self._rsp.write(address, data, deadline)
@@ -118,9 +138,9 @@ class QemuBoard:
         Raises:
             BoardError: nothing was flashed yet, or the emulator has died.
         """
-        if not self._flashed:
+        if not self._rsp.running:
             raise BoardError(f"board {self._config.id}: reset before flash; flash an image first")
-        with self._or_died():
+        with self._core_lock, self._or_died():
             self._qmp.reset(Deadline(self._config.timeouts.start_s))
 
     def check_alive(self) -> None:
@@ -130,6 +150,8 @@ class QemuBoard:
     def stop(self) -> None:
         """Kill QEMU and close the PTY; may be called twice."""
         self._process.stop()
+        if self._probe is not None:
+            self._probe.stop()
         self._bridge.stop()
         for sock in self._sockets:
             sock.close()
@@ -156,15 +178,20 @@ def start(board: BoardConfig, timeout_s: float) -> QemuBoard:
     return QemuBoard(board, timeout_s)
 
 
-def _machine(config: BoardConfig) -> str:
+def _machine_and_probe(config: BoardConfig) -> tuple[str, bool]:
     arguments = dict(config.emulator_args)
     machine = arguments.pop("machine", MACHINES.get(config.firmware, config.firmware))
+    probe = arguments.pop("probe", None)
     if arguments:
         raise ConfigError(
             f"board {config.id}: the qemu emulator has no argument {next(iter(arguments))!r}; "
-            "known: machine"
+            "known: machine, probe"
         )
-    return machine
+    if probe not in {None, "pyocd"}:
+        raise ConfigError(
+            f"board {config.id}: the qemu emulator has no probe {probe!r}; known: pyocd"
+        )
+    return machine, probe is not None
 
 
 def _arguments(machine: str, qmp_fd: int, gdb_fd: int, uart_fd: int) -> list[str]:
