@@ -20,6 +20,7 @@
     │   └── FlashTimeoutError    the tool did not end; it was killed
     ├── BoardError            3  a board: silent, died, somebody else's
     │   ├── BoardBusyError
+    │   ├── BoardQuarantinedError
     │   └── DeviceError          a typed ERROR packet from the firmware
     ├── LinkError             3  bytes between host and board
     │   └── ProtocolError        a packet or message that breaks PROTOCOL.md
@@ -135,6 +136,10 @@ class BoardError(HilbenchError):
 
 class BoardBusyError(BoardError):
     """Another process holds the board."""
+
+
+class BoardQuarantinedError(BoardError):
+    """The board's table says that it is not to be used, why, and until when."""
 
 
 class DeviceError(BoardError):

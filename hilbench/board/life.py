@@ -1,4 +1,4 @@
-"""One board's life: lock, start, flash, hello; then sessions; then off, whatever happened.
+"""One board's life: lock, power, start, flash, hello; then sessions; then off, whatever happened.
 
 Everything above this module sees an ``OpenBoard`` and does not know whether it is emulated.
 """
@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 
 from hilbench import plugins
+from hilbench.board.access import Access
 from hilbench.board.client import BoardClient
+from hilbench.board.ladder import climb, rungs
 from hilbench.board.locks import board_lock
-from hilbench.board.watched import WatchedLink
-from hilbench.errors import BoardError, ConfigError, ImageError
+from hilbench.board.quarantine import check_quarantine
+from hilbench.errors import BoardBusyError, BoardError, ImageError, LinkError
 from hilbench.interfaces import EmulatedBoard
 from hilbench.protocol.messages import ClockSource, HelloReply
 from hilbench.records import BoardConfig, ClockInfo, Image, TimeBase
@@ -31,7 +34,13 @@ OnState = Callable[[str], None]
 
 @dataclass
 class OpenBoard:
-    """A flashed board that answers. Use ``start_session`` before each session."""
+    """A board that answers. Use ``start_session`` before each session.
+
+    Attributes:
+        client: replaced when the board had to be brought back; ask for it after ``start_session``.
+        recoveries: a line for each time that a plain reset was not enough: what worked, what did
+            not, and what it began with. A fact of every row that is measured afterwards.
+    """
 
     config: BoardConfig
     image: Image
@@ -39,24 +48,46 @@ class OpenBoard:
     emulated: EmulatedBoard | None
     hello: HelloReply
     clock: ClockInfo
-    _fresh: bool = True
+    access: Access
+    fresh: bool  # flashed and greeted just now: the first session needs no reset
+    recoveries: list[str] = field(default_factory=list)
 
     def start_session(self) -> HelloReply:
         """Reset the board and greet it; a board that was just flashed is not reset again.
 
+        A board that does not come back is brought back by the reset ladder, which ``recoveries``
+        then says.
+
         Raises:
-            BoardError: silent, or another board or image than before.
+            BoardError: silent whatever was tried, or another board than before.
+            BoardBusyError: another process has the port.
+            ImageError: another image than before.
         """
-        if not self._fresh:
-            if self.emulated is not None:
-                self.emulated.check_alive()
-                self.emulated.reset()
-            else:
-                self.client.reset()
-            self.hello = self.client.hello()
-            check_identity(self.config, self.image, self.hello)
-        self._fresh = False
+        if self.fresh:
+            self.fresh = False
+            return self.hello
+        try:
+            self.hello = self._reset()
+        except BoardBusyError:
+            raise
+        except (BoardError, LinkError) as error:
+            ladder = rungs(self.access, after_flash=False)
+            found = climb(self.config.id, ladder, error)
+            self.client, self.hello = found.client, found.hello
+            self.recoveries.append(found.story)
+        check_identity(self.config, self.image, self.hello)
         return self.hello
+
+    def _reset(self) -> HelloReply:
+        if self.emulated is not None:
+            self.emulated.check_alive()
+            self.emulated.reset()
+            return self.client.hello()
+        try:
+            return self.client.reset()
+        except LinkError:  # a board with a USB port of its own takes it away with the reset
+            self.client = self.access.connect(self.config.timeouts.start_s)
+            return self.client.hello()
 
     def explain(self, error: Exception) -> Exception:
         """Return the emulator's own death as the cause where that is what happened."""
@@ -75,7 +106,7 @@ def open_board(
     on_state: OnState,
     on_emulator: Callable[[EmulatedBoard], None],
 ) -> Iterator[OpenBoard]:
-    """Lock, start, flash and greet a board; powers it down on the way out.
+    """Lock, power, start, flash and greet a board; powers it down on the way out.
 
     Args:
         config: the board's table.
@@ -84,31 +115,39 @@ def open_board(
         on_emulator: told the emulator as soon as it runs, so that Ctrl-C can stop it.
 
     Raises:
+        BoardQuarantinedError: before anything is touched.
         BoardBusyError, ToolMissingError, FlashError, BoardError, ImageError, LinkError.
     """
+    check_quarantine(config, date.today())  # noqa: DTZ011 - the day on the bench's calendar
     on_state("waiting")
     with contextlib.ExitStack() as stack:
         stack.enter_context(
             board_lock(config, LOCK_WAIT_S, lambda who: on_state(f"waiting: held by {who}"))
         )
         emulated = _start_emulator(config, stack, on_state, on_emulator)
-        on_state("flashing")
-        _flash(config, image, emulated)
+        access = Access(config, image, emulated)
+        stack.enter_context(access.powered(on_state))
+        stack.callback(access.disconnect)
+        on_state("flashing" if config.flasher else "connecting")
+        boot_s = config.timeouts.start_s if access.switch is not None else 0.0
+        flashed = access.flash(wait_s=boot_s)
         on_state("hello")
-        address = emulated.link_address if emulated is not None else config.serial
-        link = plugins.load("links", "serial").open_link(address, config.baud)
-        stack.callback(link.close)
-        if emulated is not None:
-            link = WatchedLink(link, emulated)
-        client = BoardClient(link, config.id, config.timeouts, baud=config.baud)
+        recoveries: list[str] = []
         try:
+            client = access.connect(config.timeouts.start_s if flashed else boot_s)
             hello = client.hello()
-        except BoardError:
+        except BoardBusyError:
+            raise
+        except (BoardError, LinkError) as error:
             if emulated is not None:
                 emulated.check_alive()
-            raise
+            on_state("bringing back")
+            found = climb(config.id, rungs(access, after_flash=True), error)
+            client, hello = found.client, found.hello
+            recoveries.append(found.story)
         check_identity(config, image, hello)
-        yield OpenBoard(config, image, client, emulated, hello, clock_info(hello, emulated))
+        clock = clock_info(hello, emulated)
+        yield OpenBoard(config, image, client, emulated, hello, clock, access, flashed, recoveries)
 
 
 def _start_emulator(
@@ -118,11 +157,6 @@ def _start_emulator(
     on_emulator: Callable[[EmulatedBoard], None],
 ) -> EmulatedBoard | None:
     if config.emulator is None:
-        if config.serial is None:
-            raise ConfigError(
-                f"{config.source}: [board.{config.id}] has neither emulator nor serial; "
-                "say where the board is"
-            )
         return None
     on_state("starting")
     emulated: EmulatedBoard = plugins.load("emulators", config.emulator).start(
@@ -131,14 +165,6 @@ def _start_emulator(
     stack.callback(emulated.stop)
     on_emulator(emulated)
     return emulated
-
-
-def _flash(config: BoardConfig, image: Image, emulated: EmulatedBoard | None) -> None:
-    if config.flasher is None:
-        return
-    plugins.load("flashers", config.flasher.tool).flash(
-        config, image, emulated, config.timeouts.flash_s
-    )
 
 
 def check_identity(config: BoardConfig, image: Image, hello: HelloReply) -> None:

@@ -10,9 +10,10 @@ from dataclasses import replace
 
 import pytest
 
-from hilbench.board.locks import board_lock, is_held, lock_path
-from hilbench.errors import BoardBusyError
-from hilbench.records import BoardConfig
+from hilbench.board import locks
+from hilbench.board.locks import all_locks, board_lock, is_held, lock_path
+from hilbench.errors import BoardBusyError, BoardError
+from hilbench.records import BoardConfig, SerialMatch
 
 
 @pytest.fixture
@@ -66,3 +67,74 @@ def test_a_real_board_is_its_serial_port_whatever_file_names_it(board):
     assert lock_path(one) == lock_path(other)
     assert lock_path(board) != lock_path(replace(board, source="c.toml"))
     assert re.fullmatch(r"b-[0-9a-f]{12}\.lock", lock_path(board).name)
+
+
+def test_a_link_to_the_port_is_the_port(board, tmp_path):
+    (tmp_path / "by-id").symlink_to("/dev/ttyACM7")
+    one = replace(board, serial=str(tmp_path / "by-id"))
+    assert lock_path(one) == lock_path(replace(board, serial="/dev/ttyACM7", id="other"))
+
+
+def test_a_match_is_an_identity(board):
+    match = SerialMatch(vid="0483", pid="374b", serial_number="000681295394")
+    one = replace(board, serial=match)
+    same = SerialMatch(vid="0483", pid="374b", serial_number="681295394")  # J-Link pads
+    assert lock_path(one) == lock_path(replace(board, serial=same, id="x", source="y"))
+    other = SerialMatch(vid="0483", pid="374b", serial_number="000681295395")
+    assert lock_path(one) != lock_path(replace(board, serial=other))
+    placeholder = [SerialMatch("1a86", "7523", "0001", location=at) for at in ("1-1", "1-2")]
+    assert len({lock_path(replace(board, serial=m)) for m in placeholder}) == 2
+
+
+def test_all_locks_say_who_holds_them(board, monkeypatch, tmp_path):
+    monkeypatch.setattr(locks.tempfile, "gettempdir", lambda: str(tmp_path))
+    assert all_locks() == []
+    with board_lock(board, 1.0, print):
+        (state,) = all_locks()
+        assert (state.path, state.held) == (lock_path(board), True)
+        assert (state.holder.board, state.holder.pid) == ("b", os.getpid())
+    assert [s.held for s in all_locks()] == [False]
+
+
+def _open_that_refuses(error, *, only_with=0):
+    real = os.open
+
+    def refuse(path, flags, mode=0o777):
+        if str(path).endswith(".lock") and flags & only_with == only_with:
+            raise error
+        return real(path, flags, mode)
+
+    return refuse
+
+
+def test_an_existing_file_is_never_opened_with_o_creat(board, monkeypatch):
+    """In a sticky folder the kernel refuses O_CREAT on another user's file (protected_regular)."""
+    with board_lock(board, 1.0, print):
+        pass
+    refuse = _open_that_refuses(PermissionError(13, "Permission denied"), only_with=os.O_CREAT)
+    monkeypatch.setattr(locks.os, "open", refuse)
+    with board_lock(board, 1.0, print):
+        assert is_held(board)
+
+
+def test_a_file_that_may_not_be_opened_is_a_busy_board(board, monkeypatch):
+    monkeypatch.setattr(locks.os, "open", _open_that_refuses(PermissionError(13, "denied")))
+    path = lock_path(board)
+    sentence = (
+        f"board b: its lock file {path} belongs to another user and may not be opened; "
+        f"let that user end, or run: sudo chmod 666 {path}"
+    )
+    with pytest.raises(BoardBusyError, match=re.escape(sentence)), board_lock(board, 1.0, print):
+        pass
+    assert is_held(board)  # it cannot be asked
+
+
+def test_no_room_for_lock_files(board, monkeypatch):
+    error = OSError(30, "Read-only file system")
+    monkeypatch.setattr(locks.os, "open", _open_that_refuses(error))
+    sentence = (
+        f"board b: its lock file {lock_path(board)} cannot be opened (Read-only file system); "
+        "make the folder writable or point TMPDIR elsewhere"
+    )
+    with pytest.raises(BoardError, match=re.escape(sentence)), board_lock(board, 1.0, print):
+        pass

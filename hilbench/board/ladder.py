@@ -1,0 +1,108 @@
+"""The reset ladder: what is tried, in order of force, when a board does not start a session.
+
+Only starting is retried, never measuring: a number that the board gave is not asked for again. What
+was tried and what worked is a sentence that goes with the results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from hilbench.board.access import Access
+from hilbench.board.client import BoardClient
+from hilbench.errors import (
+    BoardBusyError,
+    BoardError,
+    FlashError,
+    HilbenchError,
+    LinkError,
+    ToolMissingError,
+)
+from hilbench.protocol.messages import HelloReply
+
+FAULTS = (BoardError, LinkError, FlashError, ToolMissingError)
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One way to bring a board back; ``act`` ends within its own deadline."""
+
+    name: str
+    act: Callable[[], BoardClient]
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """The board answers again."""
+
+    client: BoardClient
+    hello: HelloReply
+    story: str  # one line: what worked, what did not, how it began
+
+
+def rungs(access: Access, *, after_flash: bool) -> list[Rung]:
+    """Return what this board's table allows, weakest first.
+
+    Deadlines: each rung waits at most ``start_s`` for the port and ``hello_s`` for HELLO after its
+    own act: 0.3 s (lines), ``start_s`` for each switching (power), ``flash_s`` (reflash).
+
+    Args:
+        access: the board.
+        after_flash: the board was flashed just now; an emulated one is then reset as well.
+    """
+    wait_s = access.config.timeouts.start_s
+    emulated = access.emulated
+
+    def then_connect(act: Callable[[], object]) -> Callable[[], BoardClient]:
+        def run() -> BoardClient:
+            act()
+            return access.connect(wait_s)
+
+        return run
+
+    found = []
+    if emulated is None:
+        found.append(Rung("line reset", then_connect(access.pulse)))
+    elif after_flash:  # at every other session start a reset is what has just failed
+        found.append(Rung("probe reset", then_connect(emulated.reset)))
+    if access.switch is not None:
+        found.append(Rung("power cycle", then_connect(access.power_cycle)))
+    if access.config.flasher is not None:
+        found.append(Rung("reflash", then_connect(lambda: access.flash(wait_s=wait_s))))
+    return found
+
+
+def climb(board_id: str, ladder: Sequence[Rung], first: HilbenchError) -> Recovery:
+    """Try each rung until the board answers HELLO.
+
+    Args:
+        board_id: for the sentence.
+        ladder: from :func:`rungs`.
+        first: the fault that it began with.
+
+    Raises:
+        BoardError: nothing helped; says what each rung said.
+        BoardBusyError: the port is in another process's hands; nothing is forced then.
+    """
+    failed: list[str] = []
+    for rung in ladder:
+        try:
+            client = rung.act()
+            hello = client.hello()
+        except BoardBusyError:
+            raise
+        except FAULTS as error:
+            failed.append(f"{rung.name} ({_fact(error, board_id)})")
+            continue
+        vain = f", {', '.join(failed)} did not" if failed else ""
+        return Recovery(
+            client, hello, f"{rung.name} worked{vain}; began with: {_fact(first, board_id)}"
+        )
+    tried = f"tried in vain: {', '.join(failed)}" if failed else "nothing else can be tried"
+    raise BoardError(f"{first}; {tried}") from first
+
+
+def _fact(error: HilbenchError, board_id: str) -> str:
+    """The part of a sentence that says what happened, without the next step."""
+    return str(error).split(";", maxsplit=1)[0].removeprefix(f"board {board_id}: ")

@@ -1,0 +1,74 @@
+"""How often a real board was flashed from here: flash wears out, usually after 10,000 cycles.
+
+One small file per physical board in ``$XDG_STATE_HOME/hilbench/wear`` (``~/.local/state`` without
+it), named by the identity that its lock has. Only this user's flashes on this computer are counted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+
+from hilbench.board.locks import identity_digest
+from hilbench.errors import StoreError
+from hilbench.records import BoardConfig
+
+ENDURANCE_CYCLES = 10_000  # minimum in the data sheets of ATmega328P, STM32F4/L4, nRF51/52
+
+
+@dataclass(frozen=True)
+class Wear:
+    """Flash attempts since a date; a failed one wears as well."""
+
+    board: str
+    flashes: int
+    since: str  # ISO date
+
+
+def wear_path(board: BoardConfig) -> Path:
+    """Return the file that counts a board's flashes."""
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state) / "hilbench" / "wear" / f"{identity_digest(board)}.json"
+
+
+def read_wear(board: BoardConfig) -> Wear | None:
+    """Return the count; None when nothing was counted yet.
+
+    Raises:
+        StoreError: the file is there, but does not hold a count.
+    """
+    path = wear_path(board)
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return Wear(str(record["board"]), int(record["flashes"]), str(record["since"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f"{path} does not hold a flash count ({error}); remove it to count from 0 again"
+        ) from error
+
+
+def count_flash(board: BoardConfig) -> None:
+    """Add one; to be called with the board's lock held.
+
+    Raises:
+        StoreError: the file is unreadable or cannot be written.
+    """
+    before = read_wear(board)
+    since = before.since if before else date.today().isoformat()  # noqa: DTZ011 - the user's day
+    now = Wear(board.id, (before.flashes if before else 0) + 1, since)
+    path = wear_path(board)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_suffix(".new")
+        new.write_text(json.dumps(asdict(now)) + "\n", encoding="utf-8")
+        new.replace(path)
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be written ({error.strerror}), so the flash would not be counted; "
+            "make the folder writable or set XDG_STATE_HOME"
+        ) from error
