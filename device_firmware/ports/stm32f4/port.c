@@ -7,6 +7,7 @@
 #include "hb_port.h"
 #include "hb_port_config.h"
 #include "hb_protocol.h"
+#include "hex.h"
 #include "receive.h"
 
 /* RCC, "RCC register map" */
@@ -226,10 +227,7 @@ size_t hb_port_unique_id(char *out, size_t cap) {
     }
     size_t length = 0;
     for (uint32_t word = 0; word < 3u; word++) {
-        const uint32_t value = UNIQUE_ID(word);
-        for (int shift = 28; shift >= 0 && length < cap; shift -= 4) {
-            out[length++] = "0123456789abcdef"[(value >> shift) & 15u];
-        }
+        length += hb_hex(out + length, cap - length, UNIQUE_ID(word));
     }
     return length;
 }

@@ -6,5 +6,5 @@ FLASH_BYTES := 0x100000
 RAM_ORIGIN := 0x20000000
 RAM_BYTES := 0x20000
 STACK_BYTES := 8192
-PORT_SOURCES += ports/stm32f4/stm32f4.c ports/shared/cortex_m/receive.c
+PORT_SOURCES += ports/stm32f4/port.c ports/shared/cortex_m/receive.c
 include ports/shared/cortex_m/cortex_m.mk

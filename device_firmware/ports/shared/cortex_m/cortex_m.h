@@ -14,6 +14,7 @@
 #define HB_NVIC_ISER0 0xE000E100u
 #define HB_NVIC_ICER0 0xE000E180u
 #define HB_NVIC_ISPR0 0xE000E200u
+#define HB_NVIC_ICPR0 0xE000E280u
 #define HB_SCB_CPUID  HB_REG(0xE000ED00u)
 #define HB_SCB_ICSR   HB_REG(0xE000ED04u)
 #define HB_SCB_AIRCR  HB_REG(0xE000ED0Cu)
@@ -55,6 +56,13 @@ static inline void hb_cortex_m_irq_disable(uint32_t irq) {
 
 static inline void hb_cortex_m_irq_pend(uint32_t irq) {
     HB_REG(HB_NVIC_ISPR0 + 4u * (irq / 32u)) = 1u << (irq % 32u);
+    hb_cortex_m_barrier();
+}
+
+/* For an interrupt that woke the core but was never taken: it stays pending after its cause is
+ * gone, and would end the next sleep at once. */
+static inline void hb_cortex_m_irq_forget(uint32_t irq) {
+    HB_REG(HB_NVIC_ICPR0 + 4u * (irq / 32u)) = 1u << (irq % 32u);
     hb_cortex_m_barrier();
 }
 

@@ -13,7 +13,7 @@ void hb_port_idle(uint32_t duration_us) {
     uint64_t remaining = ((uint64_t)duration_us * info->counter_hz + 999999u) / 1000000u;
     uint32_t before = hb_port_counter();
     while (remaining > 0) {
-        /* The counter and SysTick run from the same clock on all boards that share this file. */
+        /* Where SysTick is faster than the counter, this sleeps in parts. */
         HB_SYST_RVR = remaining < SYST_LONGEST ? (uint32_t)remaining : SYST_LONGEST;
         HB_SYST_CVR = 0;
         HB_SYST_CSR = SYST_ENABLE_TICKINT_CPUCLOCK;
