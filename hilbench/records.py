@@ -46,9 +46,8 @@ class FlasherConfig:
     target: str | None = None  # the tool's own name of the chip
     args: tuple[str, ...] = ()
     verify: bool = True
-    command: tuple[
-        str, ...
-    ] = ()  # of the command flasher: argv with {image} {serial} {probe} {baud}
+    command: tuple[str, ...] = ()  # of the command flasher: argv with {image} {hex} {serial} ...
+    expect: str | None = None  # of the command flasher: regular expression that success prints
 
 
 @dataclass(frozen=True)

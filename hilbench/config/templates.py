@@ -26,22 +26,45 @@ supply_v = 3.3
 active_ma = 2.5
 tags = ["emulated", "cortex-m"]
 
-# [board.mine]            # a real board
-# firmware = "stm32l4r5"
+# [board.mine]            # a real board; `hilbench boards scan` prints tables for what is plugged in
+# firmware = "stm32l4"
 # chip = "STM32L4R5ZI"
-# serial = "/dev/serial/by-id/usb-…"   # or rfc2217://host:port, socket://host:port
 # baud = 115200
 # meter = "none"
 # memory_bytes = 655360   # RAM of the chip
 # supply_v = 3.3
 # tags = ["desk"]
 # notes = "unit 2, blue wire"
+# [board.mine.serial]     # all keys given must match; or serial = "/dev/…", "rfc2217://…", "socket://…"
+# vid = "0483"
+# pid = "374b"
+# serial_number = "066AFF303435554157113106"   # ids are strings: 0123 is no number in TOML
+# interface = "2"         # one device, several ports
+# location = "1-1.2"      # USB socket, where serial numbers are all alike
+# [board.mine.flasher]    # or just flasher = "openocd"
+# tool = "command"        # docs/flashers.md has the others
+# probe_serial = "066AFF303435554157113106"
+# target = "stm32l4r5zi"
+# args = []               # of the other tools: further options
+# verify = true
+# command = ["STM32_Programmer_CLI", "-c", "port=SWD", "sn={probe}", "-w", "{image}", "-v", "-rst"]
+# expect = "Download verified successfully"    # what it prints when it worked
+# [board.mine.power]      # how the board's supply is switched
+# driver = "uhubctl"
+# args = { location = "1-1", port = "2" }
+# [board.mine.quarantine] # the board is left alone
+# reason = "flash wears out"
+# until = 2030-01-31      # the first day that it is used again; without it: until this is removed
 # [board.mine.timeouts]   # deadlines in seconds
 # start_s = 10
 # hello_s = 5
 # reply_s = 5
 # run_s = 120
 # flash_s = 60
+
+# [board.rack-3]          # a board of another computer, behind a serial server
+# firmware = "stm32l4"
+# serial = "rfc2217://rack.example:4003?ign_set_control"
 """
 
 _SUITE = """\

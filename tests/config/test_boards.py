@@ -9,11 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hilbench import plugins
 from hilbench.config import boards_template, load_boards
-from hilbench.config.boards import BOARD_KEYS, TIMEOUT_KEYS
+from hilbench.config.boards import BOARD_KEYS, TABLES
 from hilbench.errors import EXIT_USAGE, ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
+ALL_KEYS = (*BOARD_KEYS, *(k for keys in TABLES.values() for k in keys))
 MINIMAL = 'firmware = "p"\nserial = "/dev/ttyACM0"\n'
 
 
@@ -71,8 +73,8 @@ def test_every_key_arrives(bench):
 def test_unknown_key(bench):
     assert sentence(bench(board(MINIMAL + 'emulater = "qemu"'))) == (
         "boards.toml: [board.m4] unknown key 'emulater'; known: firmware, chip, emulator, "
-        "emulator_args, serial, baud, flasher, meter, memory_bytes, supply_v, active_ma, tags, "
-        "notes, timeouts (did you mean 'emulator'?)"
+        "emulator_args, serial, baud, flasher, meter, memory_bytes, supply_v, active_ma, power, "
+        "quarantine, tags, notes, timeouts (did you mean 'emulator'?)"
     )
 
 
@@ -100,8 +102,11 @@ def test_unknown_key_without_a_near_one_has_no_hint(bench):
         (board(MINIMAL + "supply_v = nan"), "boards.toml: [board.m4] supply_v must be a number, is nan"),
         (board(MINIMAL + "active_ma = inf"), "boards.toml: [board.m4] active_ma must be a number, is inf"),
         (board(MINIMAL + 'tags = ["a", 1]'), "boards.toml: [board.m4] tags must be a list of strings, is ['a', 1]"),
+        (board(MINIMAL + "chip = 4"), 'boards.toml: [board.m4] chip must be a string, is 4; quote it: "4"'),
+        (board(MINIMAL + "notes = true"), 'boards.toml: [board.m4] notes must be a string, is the boolean true; quote it: "true"'),
+        (board(MINIMAL + "notes = 2026-01-02"), 'boards.toml: [board.m4] notes must be a string, is the date 2026-01-02; quote it: "2026-01-02"'),
         (board(MINIMAL + "chip = {a = 1}"), "boards.toml: [board.m4] chip must be a string, is a table"),
-        (board('firmware = "p"\nemulator = "qemu"\nemulator_args = {a = 1}'), "boards.toml: [board.m4] emulator_args must be a table of strings, is a table"),
+        (board('firmware = "p"\nemulator = "qemu"\nemulator_args = {a = 1}'), 'boards.toml: [board.m4] emulator_args must be a table of strings, is a table; a is 1; quote it: "1"'),
         (board(MINIMAL + "timeouts = 3"), "boards.toml: [board.m4] timeouts must be a table, is 3"),
         (board(MINIMAL + "[board.m4.timeouts]\nhelo_s = 1"), "boards.toml: [board.m4.timeouts] unknown key 'helo_s'; known: start_s, hello_s, reply_s, run_s, flash_s (did you mean 'hello_s'?)"),
         (board(MINIMAL + "[board.m4.timeouts]\nrun_s = 0"), "boards.toml: [board.m4.timeouts] run_s is 0, must be above 0"),
@@ -165,25 +170,37 @@ def test_template_loads(bench):
     assert list(load_boards(bench(boards_template()))) == ["native", "m4"]
 
 
+@pytest.fixture
+def _documented_flashers(monkeypatch):
+    """Examples may name a flasher that docs/flashers.md describes, whatever is in this tree."""
+    names = plugins.names
+    documented = ("avrdude", "command", "emulator", "openocd", "pyocd")
+    monkeypatch.setattr(plugins, "names", lambda k: documented if k == "flashers" else names(k))
+
+
+@pytest.mark.usefixtures("_documented_flashers")
 def test_template_shows_every_key_and_all_of_them_load(bench):
     text = uncommented(boards_template())
-    mine = load_boards(bench(text))["mine"]
-    assert mine.serial is not None
-    missing = [
-        k for k in (*BOARD_KEYS, *TIMEOUT_KEYS) if f"{k} =" not in text and f".{k}]" not in text
-    ]
+    boards = load_boards(bench(text))
+    assert boards["mine"].serial.serial_number == "066AFF303435554157113106"
+    assert boards["rack-3"].serial.startswith("rfc2217://")
+    missing = [k for k in ALL_KEYS if f"{k} =" not in text and f".{k}]" not in text]
     assert missing == ["emulator_args"]
 
 
+@pytest.mark.usefixtures("_documented_flashers")
 def test_commented_examples_of_the_project_load(bench):
     boards = load_boards(bench(uncommented((ROOT / "boards.toml").read_text(encoding="utf-8"))))
     assert boards["nucleo-l4r5zi"].timeouts.hello_s == 10
-    assert boards["rack-3"].serial == "rfc2217://rack.example:4003"
+    assert boards["rack-3"].serial == "rfc2217://rack.example:4003?ign_set_control"
+    real = [b for b in boards.values() if b.emulator is None]
+    assert len(real) >= 6
+    assert [b.id for b in real if b.serial is None] == []
 
 
 def test_the_manual_explains_every_key():
-    manual = (ROOT / "docs" / "suite.md").read_text(encoding="utf-8")
-    assert [k for k in (*BOARD_KEYS, *TIMEOUT_KEYS) if f"`{k}`" not in manual] == []
+    manual = (ROOT / "docs" / "boards.md").read_text(encoding="utf-8")
+    assert [k for k in ALL_KEYS if f"`{k}`" not in manual] == []
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)

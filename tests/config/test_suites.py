@@ -78,7 +78,7 @@ def test_every_key_arrives(folder):
         ("schema = 9\n[suite]\n[vectors]\n[variant]", "suite.toml: schema is 9, this hilbench reads schema 1"),
         (SUITE + "[vectors]\n" + VARIANT, "suite.toml: no vectors; add a table [vectors.NAME]"),
         (SUITE + VECTORS + "[variant]", "suite.toml: no variant; add a table [variant.NAME]"),
-        (WHOLE.replace('name = "s"', "name = 3"), "suite.toml: [suite] name must be a string, is 3"),
+        (WHOLE.replace('name = "s"', "name = 3"), 'suite.toml: [suite] name must be a string, is 3; quote it: "3"'),
         (WHOLE.replace('name = "s"', 'name = "../s"'), "suite.toml: [suite] name '../s' may hold letters, digits, '_', '-' and '.' only; rename it"),
         (WHOLE.replace('name = "s"', 'name = "s"\nsessions = 0'), "suite.toml: [suite] sessions is 0, must be at least 1"),
         (WHOLE.replace('name = "s"', 'name = "s"\nwarm_up = -1'), "suite.toml: [suite] warm_up is -1, must be at least 0"),
