@@ -44,7 +44,7 @@ _NUCLEO = Kit(
     "ST-LINK of a Nucleo or Discovery board; guessed is NUCLEO-L4R5ZI",
     firmware="stm32l4",
     tool="openocd",
-    target="stm32l4x",
+    target="board/st_nucleo_l4.cfg",
     has_probe=True,
 )
 _JLINK = Kit(
@@ -68,7 +68,7 @@ _PICO = Kit(
     "Raspberry Pi Pico",
     "rp2040",
     tool="command",
-    command=("picotool", "load", "-f", "-x", "{image}", "-t", "elf"),
+    command=("picotool", "load", "-f", "-x", "{image}"),
 )
 _DEBUGPROBE = Kit(
     "pico",

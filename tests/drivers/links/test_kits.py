@@ -115,7 +115,7 @@ def test_instruments_and_plain_ports_are_remarks():
     assert remarks == [
         "/dev/ttyACM2 is a Nordic Power Profiler Kit II: an instrument",
         "/dev/ttyACM3 is a Nordic Power Profiler Kit II: an instrument",
-        "/dev/ttyACM0 is a ST X-NUCLEO-LPM01A: an instrument",
+        "/dev/ttyACM4 is a ST X-NUCLEO-LPM01A: an instrument",
         "without USB identity, not proposed: /dev/ttyS0",
     ]
 
