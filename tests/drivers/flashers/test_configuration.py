@@ -1,0 +1,145 @@
+"""What a board's table must say, and the sentences when it does not."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+
+import pytest
+
+from hilbench.drivers.flashers import avrdude, command, esptool, gdb, stm32flash
+from hilbench.errors import ConfigError, FlashError, ToolMissingError
+from hilbench.testing.doubles import Esp32Rom
+from tests.builders.elf_builder import EM_ARM, EM_AVR, EM_XTENSA
+from tests.drivers.flashers.conftest import FIRMWARE, payload
+
+LIMIT_S = 10.0
+
+
+@pytest.fixture
+def refused(board, make_image):
+    """Return the sentence with which a flasher refuses, the board's own name as b."""
+
+    def _refused(module, *args: str, kind=ConfigError, **flasher: object) -> str:
+        config = board(module.__name__.rpartition(".")[2], *args, **flasher)
+        with pytest.raises(kind) as raised:
+            module.flash(config, make_image(EM_ARM, (0, b"code")), None, LIMIT_S)
+        return str(raised.value).replace(config.id, "b")
+
+    return _refused
+
+
+def test_avrdude(refused):
+    assert refused(avrdude) == (
+        'board b: avrdude needs the chip; add target = "atmega328p" to [board.b.flasher]'
+    )
+    assert refused(avrdude, target="m328p") == (
+        "board b: avrdude needs a serial port; add serial to [board.b]"
+    )
+    assert refused(avrdude, "-F", target="m328p") == (
+        "board b: avrdude's -F is not taken, it overrides the chip's signature; remove it from args"
+    )
+    assert refused(avrdude, "-V", target="m328p") == (
+        "board b: avrdude's -V is not taken, it skips the read-back; remove it from args "
+        "(verify = false says so openly)"
+    )
+
+
+def test_stm32flash(refused):
+    assert refused(stm32flash) == (
+        "board b: stm32flash needs a serial port; add serial to [board.b]"
+    )
+
+
+def test_esptool(refused, monkeypatch):
+    assert refused(esptool) == (
+        'board b: esptool needs the chip; add target = "esp32" to [board.b.flasher]'
+    )
+    assert refused(esptool, target="esp32@app") == (
+        "board b: flasher.target is 'esp32@app', its offset 'app' is no number; "
+        'write it as in "esp32@0x10000"'
+    )
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    assert refused(esptool, target="esp32", kind=ToolMissingError) == (
+        "esptool is not installed; install it with: pip install 'hilbench[esptool]'"
+    )
+
+
+def test_gdb(refused):
+    assert refused(gdb) == (
+        "board b: gdb needs the address of a gdb server; "
+        'add target = "localhost:3333" to [board.b.flasher]'
+    )
+
+
+def test_command(refused):
+    assert refused(command) == (
+        "board b: the command flasher has no command; add command = [...] to [board.b.flasher]"
+    )
+    assert refused(command, command=("x", "{probe}")) == (
+        "board b: flasher.command asks for {probe}; add probe_serial to [board.b.flasher]"
+    )
+    assert refused(command, command=("x", "{target}")) == (
+        "board b: flasher.command asks for {target}; add target to [board.b.flasher]"
+    )
+    assert refused(command, command=("x", "{elf}")) == (
+        "board b: flasher.command has {elf}, which means nothing; known: {image} {hex} {bin} {uf2} "
+        "{address} {serial} {baud} {probe} {target}"
+    )
+    assert refused(command, command=("x", "{uf2}"), target="rp2040") == (
+        "board b: {uf2} needs the chip's UF2 family id in target, which is 'rp2040'; "
+        'add e.g. target = "0xe48bff56" (RP2040)'
+    )
+    assert refused(command, command=("no-such-tool",), kind=ToolMissingError) == (
+        "no-such-tool is not installed; install it with: its vendor's package, "
+        "or correct flasher.command (docs/flashers.md)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "exit_code", "kind"),
+    [
+        ("No DFU capable USB device available", 74, "FlashNotFoundError"),
+        ("No device found on ttyACM9", 1, "FlashNotFoundError"),
+        ("Error: No connected probes were found.", 1, "FlashNotFoundError"),
+        ("Error: No debug probe detected.", 1, "FlashNotFoundError"),
+        ("Connecting to J-Link via USB...FAILED: Cannot connect to J-Link.", 1, "FlashNotFoundError"),
+        ("cp: cannot create regular file '/media/x/': Not a directory", 1, "FlashNotFoundError"),
+        ("cp: error writing '/media/x/a.uf2': No space left on device", 1, "FlashWriteError"),
+        ("Error: failed to download Segment[0]", 1, "FlashWriteError"),
+        ("Verify failed, page errors: 1", 0, "FlashVerifyError"),
+        ("all done", 0, "FlashWriteError"),
+        ("segmentation fault", 139, "FlashError"),
+    ],
+)  # fmt: skip
+def test_what_the_words_of_any_tool_mean(words, exit_code, kind, board, make_image):
+    image = make_image(EM_ARM, (0, b"code"))
+    (script := image.path.with_name("tool")).write_text(
+        f'#!/bin/sh\necho "{words}"\nexit {exit_code}\n'
+    )
+    script.chmod(0o755)
+    config = board("command", command=(str(script),), expect="verified")
+    with pytest.raises(FlashError) as raised:
+        command.flash(config, image, None, LIMIT_S)
+    assert type(raised.value).__name__ == kind
+
+
+@pytest.mark.bench
+def test_an_image_that_esptool_cannot_convert(board, make_image):
+    pytest.importorskip("esptool", reason="needs: pip install 'hilbench[esptool]'")
+    image = make_image(EM_AVR, (0, payload(100)))
+    with Esp32Rom() as esp32:
+        config = board("esptool", serial=esp32.address, target="esp32")
+        with pytest.raises(
+            FlashError, match=r"esptool elf2image failed in a way .*e_machine = 0x0053"
+        ):
+            esptool.flash(config, image, None, LIMIT_S)
+
+
+def test_an_image_of_another_port(board, make_image):
+    config = board("gdb", target="localhost:1")
+    image = make_image(EM_XTENSA, (0, b"code"))
+    for module in (avrdude, stm32flash, gdb):
+        other = type(image)("other", image.path, "", image.sha256, "", "", ())
+        with pytest.raises(FlashError, match=re.escape(f"takes firmware {FIRMWARE!r}, the image")):
+            module.flash(config, other, None, LIMIT_S)
