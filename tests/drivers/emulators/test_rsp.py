@@ -135,3 +135,46 @@ def test_silence_and_hang_up():
             RspClient(ours).connect(Deadline(0.05))
         with pytest.raises(LinkError, match=r"gdbstub\) has closed the connection"):
             RspClient(ours).connect(Deadline(10))
+
+
+@pytest.fixture
+def scripted() -> Iterator[tuple[RspClient, socket.socket]]:
+    """A client, and the stub's side of the line to put answers on before they are asked for."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        yield RspClient(ours), theirs
+
+
+def test_an_acknowledgement_is_not_a_stop(scripted):
+    client, stub = scripted
+    client.resume(Deadline(10))
+    stub.sendall(b"+")
+    assert not client.stopped_within(0.0, Deadline(10))
+    assert client.running
+    stub.sendall(frame(b"T05thread:01;"))
+    assert client.stopped_within(10, Deadline(10))
+    assert not client.running
+
+
+def test_registers_are_little_endian_on_the_wire(scripted):
+    client, stub = scripted
+    stub.sendall(frame(b"78563412") + frame(b"OK"))
+    assert client.read_register(15, Deadline(10)) == 0x12345678
+    client.write_register(25, 0x61000000, Deadline(10))
+    assert b"".join(frame(c) for c in (b"pf", b"P19=00000061")) in stub.recv(4096).replace(
+        b"+", b""
+    )
+
+
+def test_refused_registers_and_breakpoints(scripted):
+    client, stub = scripted
+    stub.sendall(frame(b"E14") + frame(b"") + frame(b"E22"))
+    with pytest.raises(LinkError) as caught:
+        client.read_register(99, Deadline(10))
+    assert str(caught.value) == (
+        "QEMU's debug probe (gdbstub) has no 32-bit register 99 (E14); is this a Cortex-M?"
+    )
+    with pytest.raises(LinkError, match=r"refuses P0=01000000 \(\); is this a Cortex-M\?$"):
+        client.write_register(0, 1, Deadline(10))
+    with pytest.raises(LinkError, match=r"refuses Z0,20000000,2 \(E22\); is this a Cortex-M\?$"):
+        client.set_breakpoint(0x20000000, Deadline(10))
