@@ -198,3 +198,9 @@ def test_an_unknown_nrf52840_board_is_refused():
     refused = make("PORT=nrf52840", "NRF52840_BOARD=dongle")
     assert refused.returncode != 0
     assert "NRF52840_BOARD is dongle; known: dk, nano33ble" in refused.stderr
+
+
+def test_docs_have_every_port():
+    documented = (FIRMWARE.parent / "docs" / "ports.md").read_text(encoding="utf-8")
+    ports = {path.parent.name for path in FIRMWARE.glob("ports/*/port.mk")} - {"template"}
+    assert [port for port in sorted(ports) if f"| `{port}` |" not in documented] == []

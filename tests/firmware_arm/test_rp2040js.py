@@ -5,6 +5,7 @@ rp2040js (MIT, on npm) is not part of this project: the tests are left out where
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import re
@@ -33,16 +34,20 @@ CPU_HZ = 125_000_000
 VECTORS = 3
 
 
+@functools.cache
+def global_folder() -> Path:
+    """Where npm install -g puts things; npm takes a second to say it."""
+    answer = subprocess.run(["npm", "root", "-g"], capture_output=True, text=True, check=True)
+    return Path(answer.stdout.strip()).parent
+
+
 def rp2040js_folder() -> Path:
     """The folder whose node_modules has rp2040js; skips with the line that adds it."""
     for tool in ("node", "npm"):
         if shutil.which(tool) is None:
             pytest.skip(f"no {tool}: apt-get install nodejs npm")
-    if named := os.environ.get(WHERE):
-        folder = Path(named)
-    else:
-        answer = subprocess.run(["npm", "root", "-g"], capture_output=True, text=True, check=True)
-        folder = Path(answer.stdout.strip()).parent
+    named = os.environ.get(WHERE)
+    folder = Path(named) if named else global_folder()
     if not (folder / "node_modules" / "rp2040js").is_dir():
         pytest.skip(
             f"no rp2040js in {folder}: npm install -g rp2040js@1.4.1, or npm install it in a folder "
