@@ -171,8 +171,6 @@ def resolve_port(serial: str | SerialMatch, board_id: str) -> str:
     """Return the path or URL of a real board's port.
 
     Raises:
-        BoardError: no port, or several, are what the table matches.
+        BoardError: no port, or several, are what the table matches, or it is an instrument's.
     """
-    if isinstance(serial, str):
-        return serial
     return str(plugins.load("links", "serial").resolve(serial, board_id))

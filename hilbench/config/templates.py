@@ -28,7 +28,7 @@ tags = ["emulated", "cortex-m"]
 
 # [board.mine]            # a real board; `hilbench boards scan` prints tables for what is plugged in
 # firmware = "stm32l4"
-# chip = "STM32L4R5ZI"
+# chip = "stm32l4r5"      # compared with what the board says of itself
 # baud = 115200
 # meter = "none"
 # memory_bytes = 655360   # RAM of the chip

@@ -225,14 +225,14 @@ def test_the_boards_file_may_stand_on_either_side(bench, capsys, argv):
 
 
 def test_add_writes_the_one_new_device_and_keeps_every_byte(bench, capsys):
-    bench("nano33ble")
+    bench("uno_r3")
     text = said(capsys, "boards", "add", "desk")
     table, _, last = text.rpartition("#")
     assert last == " appended to boards.toml; next: hilbench boards\n"
     assert Path("boards.toml").read_text(encoding="utf-8") == f"{HAND_MADE}\n{table}"
     board = load_boards(Path("boards.toml"))["desk"]
-    assert board.serial == SerialMatch("2341", "805a", "5D3B8F0A6C1E2947")
-    assert board.firmware == "nrf52840"
+    assert board.serial == SerialMatch("2341", "0043", "85735313833351E0A1A2")
+    assert board.firmware == "atmega328p"
     assert refused(capsys, "boards", "add", "desk2") == (
         "nothing new is plugged in; plug the board in, or name its port: --port PATH"
     )

@@ -35,7 +35,6 @@ class Kit:
     firmware: str | None = None  # None: cannot be guessed, or there is no port of the firmware
     tool: str | None = None  # flasher
     target: str | None = None
-    command: tuple[str, ...] = ()
     has_probe: bool = False  # the serial number is the debug probe's too
 
 
@@ -65,10 +64,7 @@ _CH340 = Kit(
 )
 _PICO = Kit(
     "pico",
-    "Raspberry Pi Pico",
-    "rp2040",
-    tool="command",
-    command=("picotool", "load", "-f", "-x", "{image}"),
+    "Raspberry Pi Pico running something else; the rp2040 image answers on its UART, not here",
 )
 _DEBUGPROBE = Kit(
     "pico",
@@ -78,7 +74,10 @@ _DEBUGPROBE = Kit(
     target="rp2040",
     has_probe=True,
 )
-_NANO33 = Kit("nano33ble", "Arduino Nano 33 BLE", "nrf52840")
+_NANO33 = Kit(
+    "nano33ble",
+    "Arduino Nano 33 BLE; the nrf52840 image answers on its pins TX and RX, not here",
+)
 _MICROBIT1 = Kit(
     "microbit", "BBC micro:bit v1", "nrf51", tool="pyocd", target="nrf51", has_probe=True
 )
@@ -174,7 +173,7 @@ class Proposal:
             lines += [f"[board.{toml_key(board_id)}.flasher]", *_pairs(flasher)]
         return "\n".join(lines) + "\n"
 
-    def _flasher(self) -> dict[str, str | tuple[str, ...] | None]:
+    def _flasher(self) -> dict[str, str | None]:
         kit = self.kit
         if kit.tool is None or kit.tool not in plugins.names("flashers"):
             return {}
@@ -183,25 +182,11 @@ class Proposal:
             number = None
         elif number and kit is _JLINK:
             number = number.lstrip("0")  # its own tools do not pad it
-        return {
-            "tool": kit.tool,
-            "probe_serial": number,
-            "target": kit.target,
-            "command": kit.command or None,
-        }
+        return {"tool": kit.tool, "probe_serial": number, "target": kit.target}
 
 
-def _pairs(values: Mapping[str, str | tuple[str, ...] | None]) -> list[str]:
-    return [
-        f"{key} = "
-        + (
-            toml_string(value)
-            if isinstance(value, str)
-            else f"[{', '.join(toml_string(v) for v in value)}]"
-        )
-        for key, value in values.items()
-        if value is not None
-    ]
+def _pairs(values: Mapping[str, str | None]) -> list[str]:
+    return [f"{key} = {toml_string(text)}" for key, text in values.items() if text is not None]
 
 
 def toml_string(text: str) -> str:

@@ -122,18 +122,27 @@ def find_ports(match: SerialMatch, ports: Sequence[PortInfo]) -> list[PortInfo]:
     return [p for p in ports if not _differences(match, p) and not is_instrument(p)]
 
 
-def resolve(match: SerialMatch, board_id: str, ports: Sequence[PortInfo] | None = None) -> str:
+def resolve(
+    match: SerialMatch | str, board_id: str, ports: Sequence[PortInfo] | None = None
+) -> str:
     """Return the path of the one port that is a board's.
 
     Args:
-        match: ``[board.<id>.serial]``.
+        match: ``serial`` of the board's table; a path or URL is returned as it is.
         board_id: for the sentences.
         ports: default: this computer's.
 
     Raises:
         BoardError: none, several, or only an instrument; lists what is plugged in, and for several
-            the key that would tell them apart.
+            the key that would tell them apart. A path is an error only when it is an instrument.
     """
+    if isinstance(match, str):
+        if (instrument := is_instrument(match, ports)) is not None:
+            raise BoardError(
+                f"board {board_id}: {match} is a {instrument}; instruments are never flashed or "
+                f"streamed to; correct serial of [board.{board_id}]"
+            )
+        return match
     ports = list_ports() if ports is None else ports
     table = f"[board.{board_id}.serial]"
     number = match.serial_number

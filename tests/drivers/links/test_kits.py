@@ -36,8 +36,9 @@ def all_flashers(monkeypatch):
         ("two_ch340", "uno", "atmega328p"),
         ("microbit_v1", "microbit", "nrf51"),
         ("microbit_v2", "microbit-v2", None),
-        ("pico", "pico", "rp2040"),
-        ("nano33ble", "nano33ble", "nrf52840"),
+        ("pico", "pico", None),
+        ("debug_probe", "pico", "rp2040"),
+        ("nano33ble", "nano33ble", None),
         ("two_cp2102", "cp210x", None),
         ("esp32_s3_probe_and_console", "esp32", None),
         ("no_usb", "board", None),
@@ -99,12 +100,6 @@ def test_an_unknown_firmware_is_not_invented():
 def test_a_flasher_without_a_driver_is_not_named(monkeypatch):
     monkeypatch.setattr(plugins, "names", lambda _: ("emulator",))
     assert "flasher" not in driver.proposals(recorded("uno_r3"), [])[0][0].table("a")
-
-
-def test_a_template_command_arrives_as_a_list(all_flashers):
-    table = tomllib.loads(driver.proposals(recorded("pico"), [])[0][0].table("p"))["board"]["p"]
-    assert table["flasher"]["tool"] == "command"
-    assert "{image}" in table["flasher"]["command"]
 
 
 def test_instruments_and_plain_ports_are_remarks():

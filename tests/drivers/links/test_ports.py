@@ -196,6 +196,18 @@ def test_a_path_to_an_instrument_is_one_too(tmp_path):
     assert is_instrument("socket://localhost:1", ports) is None
 
 
+def test_a_path_is_resolved_to_itself_unless_it_is_an_instrument():
+    ports = recorded("ppk2_beside_dk")
+    for text in ("/dev/ttyACM0", "/dev/absent", "rfc2217://a:1?ign_set_control", "/dev/pts/3"):
+        assert resolve(text, "b", ports) == text
+    with pytest.raises(BoardError) as caught:
+        resolve("/dev/ttyACM3", "b", ports)
+    assert str(caught.value) == (
+        "board b: /dev/ttyACM3 is a Nordic Power Profiler Kit II; instruments are never flashed or "
+        "streamed to; correct serial of [board.b]"
+    )
+
+
 def test_a_link_to_an_instrument_is_not_opened(tmp_path, monkeypatch):
     device = tmp_path / "ttyACM9"
     device.touch()
