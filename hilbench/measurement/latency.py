@@ -104,9 +104,10 @@ def latency(ticks: TicksSummary, clock: ClockInfo) -> Latency:
 def latency_us(ticks: TicksSummary, clock: ClockInfo) -> float | None:
     """Return the median in microseconds, or None where the time base is not a time.
 
-    Instructions and cycles of an emulator say nothing about microseconds of a chip.
+    Instructions of an emulator say nothing about microseconds of a chip; exact cycles do, at the
+    board's clock.
     """
-    if clock.time_base not in {"host", "time"} or ticks.median is None:
+    if clock.time_base not in {"host", "time", "cycles"} or ticks.median is None:
         return None
     return ticks.median / clock.counter_hz * 1e6
 

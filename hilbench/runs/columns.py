@@ -63,7 +63,7 @@ COLUMNS = (
     Column("latency_cold", "float64", "`unit`", "median", "first inference after loading, not among the others"),
     Column("latency_resolution", "float64", "`unit`", "first", "one tick: no finer difference can be seen"),
     Column("latency_spread", "float64", "", "cell", "(max - min) / median of the session medians"),
-    Column("latency_us", "float64", "us", "median", "latency_median as time; only where time_base is host or time"),
+    Column("latency_us", "float64", "us", "median", "latency_median as time; where time_base is host, time, or cycles of a declared board clock"),
     Column("restore_mean", "float64", "`unit`", "median", "restoring the input before an inference, outside its latency"),
     Column("restore", "string", "", "first", "who restores the input: board or host"),
     Column("energy_uj", "float64", "uJ", "median", "of one inference, mean of a session"),
