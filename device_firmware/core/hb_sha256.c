@@ -17,9 +17,25 @@ static const HB_CONST uint32_t round_constants[64] = {
     0xc67178f2u,
 };
 
+#ifdef __AVR__
+/* By whole bytes, which are moves, then bit by bit to either side: a shift by a distance is a loop
+ * there, and all of SHA-256 takes three times as long. */
+__attribute__((always_inline)) static inline uint32_t rotate_right(uint32_t value, unsigned by) {
+    const unsigned whole = (by + 4) / 8 * 8;
+    value = whole > 0 ? (value >> whole) | (value << (32u - whole)) : value;
+    for (unsigned i = whole; i < by; ++i) {
+        value = (value >> 1) | (value << 31);
+    }
+    for (unsigned i = by; i < whole; ++i) {
+        value = (value << 1) | (value >> 31);
+    }
+    return value;
+}
+#else
 static uint32_t rotate_right(uint32_t value, unsigned by) {
     return (value >> by) | (value << (32u - by));
 }
+#endif
 
 /* FIPS 180-4 section 6.2.2; the message schedule lives in 16 words that are reused. */
 static void compress(uint32_t state[8], const uint8_t *block) {
