@@ -10,6 +10,7 @@ from pathlib import Path
 from hilbench.bench import run_suite
 from hilbench.cli.console import PipeConsole
 from hilbench.cli.display import live
+from hilbench.config.boards import files_of
 from hilbench.errors import StoreError
 from hilbench.records import BoardConfig, SuiteConfig
 from hilbench.report.terminal import print_run
@@ -25,10 +26,14 @@ def bench_and_print(
 ) -> int:
     """Bench a suite; returns the exit code."""
     console = PipeConsole()
-    sources = sorted({Path(b.source) for b in boards if b.source})
     with live(console) as progress:
         outcome = run_suite(
-            suite, boards, results=results, limit=limit, progress=progress, files=[*files, *sources]
+            suite,
+            boards,
+            results=results,
+            limit=limit,
+            progress=progress,
+            files=[*files, *files_of(boards)],
         )
     for error in outcome.errors:
         if isinstance(error, StoreError):  # the tables below may lack what could not be kept

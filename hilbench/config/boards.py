@@ -6,7 +6,7 @@ tables, and may add boards. Each file is checked by itself, so that a sentence n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,6 +104,12 @@ def parse_boards(data: bytes, path: Path) -> dict[str, BoardConfig]:
 def local_path(path: Path) -> Path:
     """Return where a boards file's overrides are: boards.toml, boards.local.toml."""
     return path.with_name(f"{path.stem}.local{path.suffix}")
+
+
+def files_of(boards: Iterable[BoardConfig]) -> list[Path]:
+    """Return the files that boards were read from, overrides included."""
+    tables = {Path(board.source) for board in boards if board.source}
+    return sorted(tables | {local for t in tables if (local := local_path(t)).exists()})
 
 
 def _load(document: Mapping[str, Any], path: Path) -> dict[str, BoardConfig]:

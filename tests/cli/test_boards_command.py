@@ -124,7 +124,7 @@ def test_the_list_as_json(bench, capsys):
 
 def test_states_of_a_port(tmp_path):
     assert state(real()) == "ready"
-    assert state(real("socket://localhost:1")) == "ready"
+    assert state(real("socket://localhost:1")) == "ready: a URL, not tried"
     assert state(real("/dev/nothing-here")) == "absent: no /dev/nothing-here"
     assert state(real(SerialMatch("1a86", location="1-1.2")), recorded("two_ch340")) == "ready"
     device = tmp_path / "ttyACM0"
@@ -140,8 +140,11 @@ def test_states_of_a_port(tmp_path):
     [
         (None, "quarantined: hot"),
         (date(2026, 11, 22), "quarantined until 2026-11-22: hot"),
-        (date(2026, 11, 21), "ready"),
-        (date(2025, 1, 1), "ready"),
+        (
+            date(2026, 11, 21),
+            "ready: quarantine ended on 2026-11-21 (hot): the board is used again; "
+            "remove [board.b.quarantine]",
+        ),
     ],
 )
 def test_quarantine_ends_on_its_day(until, expected):

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hilbench import plugins
 from hilbench.config import boards_template, load_boards
 from hilbench.config.boards import BOARD_KEYS, TABLES
 from hilbench.errors import EXIT_USAGE, ConfigError
@@ -170,15 +169,6 @@ def test_template_loads(bench):
     assert list(load_boards(bench(boards_template()))) == ["native", "m4"]
 
 
-@pytest.fixture
-def _documented_flashers(monkeypatch):
-    """Examples may name a flasher that docs/flashers.md describes, whatever is in this tree."""
-    names = plugins.names
-    documented = ("avrdude", "command", "emulator", "openocd", "pyocd")
-    monkeypatch.setattr(plugins, "names", lambda k: documented if k == "flashers" else names(k))
-
-
-@pytest.mark.usefixtures("_documented_flashers")
 def test_template_shows_every_key_and_all_of_them_load(bench):
     text = uncommented(boards_template())
     boards = load_boards(bench(text))
@@ -188,7 +178,6 @@ def test_template_shows_every_key_and_all_of_them_load(bench):
     assert missing == ["emulator_args"]
 
 
-@pytest.mark.usefixtures("_documented_flashers")
 def test_commented_examples_of_the_project_load(bench):
     boards = load_boards(bench(uncommented((ROOT / "boards.toml").read_text(encoding="utf-8"))))
     assert boards["nucleo-l4r5zi"].timeouts.hello_s == 10

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hilbench.config import load_boards
+from hilbench.config.boards import files_of
 from hilbench.errors import EXIT_USAGE, ConfigError
 from hilbench.records import FlasherConfig, PowerSwitchConfig, Quarantine, SerialMatch
 
@@ -197,6 +198,14 @@ def test_local_belongs_to_the_file_of_that_name(tmp_path):
     (tmp_path / "boards.local.toml").write_text("not TOML")
     (tmp_path / "lab.local.toml").write_text("schema = 1\n[board.m4]\nbaud = 1\n")
     assert load_boards(tmp_path / "lab.toml")["m4"].baud == 1
+
+
+def test_the_files_of_boards_are_those_that_were_read(bench):
+    alone = bench(MINIMAL)
+    assert files_of(alone.values()) == [Path("boards.toml")]
+    both = bench(MINIMAL, '[board.mine]\nfirmware = "p"\nserial = "x"')
+    assert files_of(both.values()) == [Path("boards.local.toml"), Path("boards.toml")]
+    assert files_of([both["mine"]]) == [Path("boards.local.toml")]
 
 
 @pytest.mark.parametrize(

@@ -161,24 +161,27 @@ def _port(board: BoardConfig, ports: Sequence[Any]) -> tuple[str | None, str]:
 
 def _state(board: BoardConfig, absent: str, today: date) -> tuple[str, str]:
     from hilbench.board.locks import holder, is_held  # noqa: PLC0415
+    from hilbench.board.quarantine import has_expired, quarantine_note  # noqa: PLC0415
 
     if is_held(board):
         return "busy", holder(board)
     stop = board.quarantine
-    if stop is not None and (stop.until is None or today < stop.until):
-        until = f" until {stop.until.isoformat()}" if stop.until else ""
-        return f"quarantined{until}", stop.reason
-    missing = _missing_tool(board)
-    if missing:
+    if stop is not None and not has_expired(board, today):
+        return f"quarantined until {stop.until}" if stop.until else "quarantined", stop.reason
+    if missing := _missing_tool(board):
         return "needs tool", missing
-    return ("absent", absent) if absent else ("ready", "")
+    if absent:
+        return "absent", absent
+    remote = "a URL, not tried" if isinstance(board.serial, str) and "://" in board.serial else ""
+    return "ready", quarantine_note(board, today) or remote
 
 
 def _missing_tool(board: BoardConfig) -> str:
     """Return what is not installed and the line that adds it; "" when nothing is missing."""
     flasher, power = board.flasher, board.power
-    if flasher and flasher.tool == "command" and shutil.which(flasher.command[0]) is None:
-        return f"{flasher.command[0]} is not on the PATH"
+    program = flasher.command[0] if flasher and flasher.command else ""
+    if program and shutil.which(program) is None:
+        return f"{program} is not on the PATH"
     drivers = (
         ("emulators", board.emulator),
         ("flashers", flasher.tool if flasher else None),
