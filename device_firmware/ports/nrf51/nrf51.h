@@ -45,8 +45,10 @@
 #define FICR_DEVICEID0 HB_REG(0x10000060u)
 #define FICR_DEVICEID1 HB_REG(0x10000064u)
 
-#define GPIO_OUTSET HB_REG(0x50000508u)
-#define GPIO_OUTCLR HB_REG(0x5000050Cu)
-#define GPIO_DIRSET HB_REG(0x50000518u)
+#define GPIO_OUTSET       HB_REG(0x50000508u)
+#define GPIO_OUTCLR       HB_REG(0x5000050Cu)
+#define GPIO_DIRSET       HB_REG(0x50000518u)
+#define GPIO_PIN_CNF(pin) HB_REG(0x50000700u + 4u * (pin))
+#define PIN_INPUT_PULL_UP (3u << 2) /* connects the input buffer, too */
 
 #endif

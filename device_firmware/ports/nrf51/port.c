@@ -12,6 +12,7 @@
 #include "hb_port_config.h"
 #include "hb_protocol.h"
 #include "hb_ring.h"
+#include "hex.h"
 #include "nrf51.h"
 
 #define COUNTER_HZ 16000000u
@@ -57,6 +58,7 @@ void hb_port_init(void) {
     hb_port_marker(false);
     GPIO_OUTSET = 1u << PIN_TX; /* a line at rest is high */
     GPIO_DIRSET = 1u << PIN_TX | 1u << PIN_MARKER;
+    GPIO_PIN_CNF(PIN_RX) = PIN_INPUT_PULL_UP; /* the interface chip may be without power */
 
     UART_PSELTXD = PIN_TX;
     UART_PSELRXD = PIN_RX;
@@ -81,12 +83,8 @@ const struct hb_port_info *hb_port_info(void) {
 
 /* 64 random bits that Nordic writes at production, the high word first. */
 size_t hb_port_unique_id(char *out, size_t cap) {
-    const uint32_t words[] = {FICR_DEVICEID1, FICR_DEVICEID0};
-    size_t length = 0;
-    for (; length < 16 && length < cap; length++) {
-        out[length] = "0123456789abcdef"[words[length / 8] >> (28 - 4 * (length % 8)) & 0xFu];
-    }
-    return length;
+    const size_t high = hb_hex(out, cap, FICR_DEVICEID1);
+    return high + hb_hex(out + high, cap - high, FICR_DEVICEID0);
 }
 
 size_t hb_port_uart_read(uint8_t *out, size_t cap) {

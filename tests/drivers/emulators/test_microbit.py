@@ -34,6 +34,7 @@ S_HALT, S_LOCKUP = 1 << 17, 1 << 19
 SYSRESETREQ = 0x05FA0004
 VC_CORERESET = 1
 FLASH_BYTES = 0x40000
+GPIO_DIR, PIN_CNF_25 = 0x50000514, 0x50000764
 
 
 class Debugger:
@@ -146,6 +147,17 @@ def test_a_running_core_can_be_read_halted_and_caught_at_reset(start):
         assert debugger.read(DHCSR) & S_HALT
         debugger.write(0xE000EDF4, 15)  # DCRSR: the program counter to DCRDR
         assert debugger.read(0xE000EDF8) == entry & ~1
+
+
+def test_pins_are_set_up_as_the_board_is_wired(start, line):
+    """QEMU's UART works whatever the pins are; the chip's does not."""
+    board = start("nrf51", probe="pyocd")
+    talk = line(board)
+    board.flash(image_or_skip("nrf51"))
+    talk.hello()
+    with Debugger(board.probe_address) as debugger:
+        assert debugger.read(GPIO_DIR) == 1 << 24 | 1 << 3
+        assert debugger.read(PIN_CNF_25) == 0b1100  # pulled up, input buffer connected
 
 
 def test_what_the_probe_cannot_do_it_says(debugger):
