@@ -122,6 +122,18 @@ def test_the_list_as_json(bench, capsys):
     assert (lines["host"]["state"], lines["host"]["port"]) == ("ready", None)
 
 
+def test_two_tables_of_one_port_are_told(bench, capsys):
+    bench("two_ch340")
+    write(
+        '[board.a]\nfirmware = "p"\nserial = {vid = "1a86", location = "1-1.2"}\n'
+        '[board.b]\nfirmware = "p"\nserial = {location = "1-1.2"}\n'
+        '[board.c]\nfirmware = "p"\nserial = {location = "1-1.4"}\n'
+    )
+    lines = {line["id"]: line for line in json.loads(said(capsys, "boards", "--json"))}
+    assert [lines[n]["state"] for n in "abc"] == ["ready"] * 3
+    assert [lines[n]["detail"] for n in "abc"] == ["same port as b", "same port as a", ""]
+
+
 def test_states_of_a_port(tmp_path):
     assert state(real()) == "ready"
     assert state(real("socket://localhost:1")) == "ready: a URL, not tried"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,7 +82,8 @@ class Line:
 
 def _list(args: argparse.Namespace) -> int:
     ports = plugins.load("links", "serial").list_ports()
-    lines = [describe(board, ports, date.today()) for board in load_boards_file(args).values()]  # noqa: DTZ011 - the bench's own day
+    today = date.today()  # noqa: DTZ011 - the bench's own day
+    lines = say_twins([describe(b, ports, today) for b in load_boards_file(args).values()])
     if args.json:
         print(json.dumps([asdict(line) for line in lines], indent=2))
         return 0
@@ -130,6 +132,24 @@ def describe(board: BoardConfig, ports: Sequence[Any], today: date) -> Line:
         tags=board.tags,
         source=board.source,
     )
+
+
+def say_twins(lines: list[Line]) -> list[Line]:
+    """Say where two tables lead to one port: they are one board, or one of them is wrong."""
+    users: dict[str, list[str]] = {}
+    for line in lines:
+        if line.port is not None:
+            users.setdefault(os.path.realpath(line.port), []).append(line.id)
+
+    def with_twins(line: Line) -> Line:
+        port = os.path.realpath(line.port) if line.port is not None else ""
+        twins = [name for name in users.get(port, []) if name != line.id]
+        if not twins:
+            return line
+        said = f"same port as {', '.join(twins)}"
+        return replace(line, detail="; ".join(filter(None, (line.detail, said))))
+
+    return [with_twins(line) for line in lines]
 
 
 def _image(board: BoardConfig) -> str:
