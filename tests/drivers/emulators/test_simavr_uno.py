@@ -1,9 +1,10 @@
-"""The emulated Uno flashed by the real avrdude, sound and with faults, and with the real firmware."""
+"""The emulated Uno flashed by the real avrdude, sound and with faults."""
 
 from __future__ import annotations
 
 import os
 import subprocess
+from itertools import pairwise
 
 import pytest
 
@@ -48,18 +49,28 @@ def begun(board, image) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
 
+def open_line(board) -> int:
+    return os.open(board.link_address, os.O_RDWR | os.O_NOCTTY)
+
+
 def test_avrdude_flashes_through_the_bootloader(start, echo):
     board = start()
     done = avrdude(board, echo)
     assert done.returncode == 0, done.stderr
     through_bootloader = board.read_flash()[:0x7E00]
-    fd = os.open(board.link_address, os.O_RDWR | os.O_NOCTTY)
+    fd = open_line(board)
     try:
         assert read(fd, 1) == b"r"
         os.write(fd, b"hello")
         assert read(fd, 5) == b"hello"
+        board.reset()
+        os.write(fd, b"what no bootloader knows")
+        assert read(fd, 1) == b"r"
     finally:
         os.close(fd)
+    silent, asked = [later.cycle - e.cycle for e, later in pairwise(board.events())][-3::2]
+    assert 0.9 < silent / simavr.CLOCK_HZ < 1.1  # it listens, then the watchdog bites
+    assert asked / simavr.CLOCK_HZ < 0.05
     board.flash(echo)  # as a programmer does: by the ELF's own segments
     assert board.read_flash()[:0x7E00] == through_bootloader
 

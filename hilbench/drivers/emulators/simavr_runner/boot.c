@@ -47,17 +47,23 @@ static __attribute__((noinline)) void skip(uint8_t count) {
         get();
 }
 
-/* Without its end mark a request is none: the watchdog starts the program. */
-static __attribute__((noinline)) void end_of_request(void) {
-    if (get() != END)
-        for (;;) {
-        }
-    put(IN_SYNC);
-}
-
 static __attribute__((noinline)) void watchdog(uint8_t setting) {
     WDTCSR = _BV(WDCE) | _BV(WDE);
     WDTCSR = setting;
+    wdt_reset(); /* simavr takes the new time from here */
+}
+
+static __attribute__((noinline)) void leave(void) {
+    watchdog(_BV(WDE)); /* 16 ms */
+    for (;;) {
+    }
+}
+
+/* Without its end mark a request is none: somebody wants to talk to the program. */
+static __attribute__((noinline)) void end_of_request(void) {
+    if (get() != END)
+        leave();
+    put(IN_SYNC);
 }
 
 int main(void) {
@@ -127,7 +133,8 @@ int main(void) {
             put((uint8_t)HB_SIGNATURE);
         } else if (request == LEAVE) {
             end_of_request();
-            watchdog(_BV(WDE)); /* 16 ms */
+            put(OK);
+            leave();
         } else {
             end_of_request();
         }
