@@ -154,7 +154,8 @@ class Board {
     // A new model: caches, branch predictor and registers begin as after power-on, memory stays.
     void start_core() {
         restart_ = frozen_ = false;
-        core_.reset(); // before the context that it refers to
+        probed_ = false; // its caches are empty
+        core_.reset();   // before the context that it refers to
         context_ = std::make_unique<VerilatedContext>();
         core_ = std::make_unique<Vtop>(context_.get(), "");
         meter_.abandon();
@@ -167,6 +168,7 @@ class Board {
     // What has arrived is lost, what arrives from now on is for the firmware that begins.
     void restart() {
         restart_ = true;
+        frozen_ = false;
         received_.clear();
     }
 
