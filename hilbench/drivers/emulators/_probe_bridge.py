@@ -102,7 +102,7 @@ class _Client:
                     reply["id"] = request["id"]
                     self.sock.sendall(json.dumps(reply).encode() + b"\n")
         # A debugger that was killed, or something else that speaks no JSON.
-        except (OSError, ValueError, KeyError, _HangUpError):
+        except (OSError, ValueError, LookupError, TypeError, _HangUpError):
             return False
         return bool(data)
 
@@ -282,7 +282,7 @@ class ProbeBridge:
             return None
         except LinkError as error:
             return {"status": _TRANSFER_FAULT, "error": str(error)}
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, struct.error) as error:
             return {"status": _PROBE_ERROR, "error": f"{request} is not understood ({error!r})"}
         return {"status": _OK} if result is None else {"status": _OK, "result": result}
 

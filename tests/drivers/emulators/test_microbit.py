@@ -166,14 +166,18 @@ def test_what_the_probe_cannot_do_it_says(debugger):
     nowhere = debugger.ask("read_mem", 0, 0x30000000, 32)
     assert (nowhere["status"], "0x30000000" in nowhere["error"]) == (12, True)
     assert debugger.ask("jtag_sequence", 1, 0, False, 0)["status"] == 3
-    assert debugger.ask("read_mem", "x")["status"] == 3
+    for wrong in (["x"], [0, "here", 32]):
+        assert debugger.ask("read_mem", *wrong)["status"] == 3
+    assert debugger.ask("write_mem", 0, 0x20000000, -1, 32)["status"] == 3
+    assert debugger.ask("write_block32", 0, 0x20000000, [1 << 32])["status"] == 3
     assert debugger.read(CPUID) == 0x410CC200  # and lives on
 
 
-def test_the_probe_hangs_up_on_what_is_not_json_and_serves_the_next(start):
+@pytest.mark.parametrize("words", [b"GET / HTTP/1.1\r\n\r\n", b"[]\n", b"{}\n", b"7\n"])
+def test_the_probe_hangs_up_on_what_is_no_request_and_serves_the_next(words, start):
     address = start("nrf51", probe="pyocd").probe_address
     with Debugger(address) as stranger:
-        stranger.sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        stranger.sock.sendall(words)
         assert stranger.sock.recv(1) == b""
     with Debugger(address) as debugger:
         assert debugger.read(CPUID) == 0x410CC200
