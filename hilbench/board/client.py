@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilbench.board.conversation import Conversation
+from hilbench.board.refusals import explain_refusal
 from hilbench.board.results import Batches
 from hilbench.errors import (
     BoardError,
+    DeviceError,
     LinkError,
     ModelTooLargeError,
     UsageError,
@@ -211,7 +213,10 @@ class BoardClient:
                 probe.write_memory(hello.pool_address, data)
         talk.transfer.forget_model()
         load = Request(Load(len(data), sha256), work_s=len(data) / SLOWEST_HASH_BYTES_PER_S)
-        self._loaded = cast("Loaded", self._do(load).reply)
+        try:
+            self._loaded = cast("Loaded", self._do(load).reply)
+        except DeviceError as error:
+            raise explain_refusal(self._id, error, hello) from error
         self._model_sha256 = sha256
         self._profile_vector = None
         return self._loaded

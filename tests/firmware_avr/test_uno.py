@@ -224,6 +224,10 @@ def test_plan_with_a_kernel_that_the_image_lacks_is_refused(start, image, tmp_pa
         load(uno, student)
     first_record = 48
     assert (caught.value.code, caught.value.detail) == ("BAD_MODEL", (7, first_record))
+    assert str(caught.value) == (
+        "board uno refused LOAD: the firmware has no kernel of this kind (plan byte 48); "
+        "it has portable: fc_s8 softmax_s8; choose another variant or another board"
+    )
 
 
 def test_plan_beyond_the_flash_is_refused_before_flashing(image, tmp_path):
