@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,12 +15,14 @@ from hilbench.bench.progress import Progress
 from hilbench.bench.session import SessionPlan, measure_session
 from hilbench.board.images import find_image
 from hilbench.board.life import OpenBoard, open_board
+from hilbench.board.resident import needs_resident, patch_image
 from hilbench.errors import (
     BoardError,
     DeviceError,
     HilbenchError,
     LinkError,
     ModelError,
+    ModelTooLargeError,
     OutputMismatchError,
     StoreError,
 )
@@ -116,18 +119,38 @@ class Runner:
             self.progress.set(config.id, state="nothing to measure")
             return
         image = find_image(config.firmware)
-        with open_board(
-            config,
-            image,
-            lambda state: self.progress.set(config.id, state=state),
-            self._emulators.append,
-        ) as board:
-            self.journal.append(board_record(board, image))
-            for variant in self.variants:
-                if self._stopping.is_set():
-                    return
-                self._measure_cell(board, variant)
-            self.progress.set(config.id, state="done", variant="")
+        with tempfile.TemporaryDirectory(prefix="hilbench-") as folder:
+            for number, (flashed, variants) in enumerate(self._loads(config, image, Path(folder))):
+                with open_board(
+                    config,
+                    flashed,
+                    lambda state: self.progress.set(config.id, state=state),
+                    self._emulators.append,
+                ) as board:
+                    if number == 0:
+                        self.journal.append(board_record(board, image))
+                    for variant in variants:
+                        if self._stopping.is_set():
+                            return
+                        self._measure_cell(board, variant)
+        self.progress.set(config.id, state="done", variant="")
+
+    def _loads(
+        self, config: BoardConfig, image: Image, folder: Path
+    ) -> Iterator[tuple[Image, Sequence[PreparedVariant]]]:
+        """What to flash for which variants: one image for all, or one each where plans are in it."""
+        if needs_resident(image) is None:
+            yield image, self.variants
+            return
+        for variant in self.variants:
+            try:
+                patched = patch_image(image, variant.plan, folder)
+            except ModelTooLargeError as error:
+                self.journal.append(variant_record(config.id, variant))
+                self._record(error, config.id, variant.config.name, None)
+                self.progress.shorten(config.id, len(variant.vectors.x) * self.sessions)
+                continue
+            yield patched, [variant]
 
     def _measure_cell(self, board: OpenBoard, variant: PreparedVariant) -> None:
         """All sessions of a variant; a fault ends the cell, a dead board raises."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hilbench.bench.prepare import PreparedVariant
 from hilbench.board.life import OpenBoard
+from hilbench.board.resident import is_resident
 from hilbench.errors import BoardError, MeasurementError, ModelTooLargeError
 from hilbench.interfaces import PowerMeter
 from hilbench.measurement.accuracy import dequantise, evaluate
@@ -60,7 +61,9 @@ def measure_session(
     """
     started_s = time.monotonic()
     hello = board.start_session()
-    check_fits(board.config.id, variant, hello)
+    recoveries = tuple(board.recoveries)
+    board.recoveries.clear()
+    check_fits(board.config.id, variant, hello, resident=is_resident(board.image))
     client = board.client
     probe = board.emulated if board.emulated is not None and board.emulated.has_probe else None
     kept = bool(hello.model_loaded) and hello.model_sha256.hex() == variant.plan.sha256
@@ -108,7 +111,7 @@ def measure_session(
         ticks=ticks,
         memory=memory,
         link=client.link_figures(),
-        model_from=_model_from(kept=kept, probed=probe is not None),
+        model_from=_model_from(board, kept=kept, probed=probe is not None),
         restore="board" if loaded.slots else "host",
         slots=loaded.slots,
         wall_s=time.monotonic() - started_s,
@@ -121,22 +124,26 @@ def measure_session(
         reference=_agreement(outputs, variant.reference, variant.reference_name),
         operator_ticks=tuple(operator_ticks),
         profiled_inferences=_PROFILED_INFERENCES,
+        recoveries=recoveries,
     )
     return SessionData(record, outputs, timed.ticks, passed.ticks)
 
 
-def check_fits(board: str, variant: PreparedVariant, hello: HelloReply) -> None:
+def check_fits(board: str, variant: PreparedVariant, hello: HelloReply, *, resident: bool) -> None:
     """Refuse a model that the board's memory cannot hold, before anything is sent.
+
+    A resident plan is in flash already; then only the arena needs memory.
 
     Raises:
         ModelTooLargeError: states bytes needed and available.
     """
     plan = variant.plan
-    needed = -(-len(plan.data) // _ALIGN) * _ALIGN + plan.arena_bytes
+    held = 0 if resident else -(-len(plan.data) // _ALIGN) * _ALIGN
+    needed = held + plan.arena_bytes
     if needed > hello.pool_bytes:
         raise ModelTooLargeError(
-            f"board {board}: variant {variant.config.name} needs {needed:,} bytes "
-            f"(plan {len(plan.data):,} + arena {plan.arena_bytes:,}), the board has "
+            f"board {board}: variant {variant.config.name} needs {needed:,} bytes of memory "
+            f"(plan {held:,} + arena {plan.arena_bytes:,}), the board has "
             f"{hello.pool_bytes:,}; take a smaller variant or a larger board"
         )
 
@@ -169,7 +176,11 @@ def _check_loaded(board: str, variant: PreparedVariant, loaded: Loaded) -> None:
         )
 
 
-def _model_from(*, kept: bool, probed: bool) -> Literal["link", "probe", "kept"]:
+def _model_from(
+    board: OpenBoard, *, kept: bool, probed: bool
+) -> Literal["link", "probe", "kept", "image"]:
+    if is_resident(board.image):
+        return "image"
     if kept:
         return "kept"
     return "probe" if probed else "link"

@@ -47,6 +47,11 @@ def needs_resident(image: Image) -> int | None:
     return None if place is None else place.capacity
 
 
+def is_resident(image: Image) -> bool:
+    """Return whether the image holds its plan, or has a place for one."""
+    return any(name == SECTION for name, _ in image.sections)
+
+
 def patch_image(image: Image, plan: Plan, folder: Path) -> Image:
     """Write a copy of an image that holds a plan.
 

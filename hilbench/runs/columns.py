@@ -37,6 +37,7 @@ COLUMNS = (
     Column("unit", "string", "", "first", "of the latency columns but latency_us"),
     Column("counter_hz", "float64", "Hz", "median", "rate of the board's counter"),
     Column("clock_source", "string", "", "first", "how the board knows that rate: register, measured, declared"),
+    Column("port_untested", "boolean", "", "cell", "nobody has run this port on a real board yet"),
     Column("runtime", "string", "", "cell", "on-device executor"),
     Column("kernels", "string", "", "cell", "its operator code"),
     Column("technique", "string", "", "cell", "compression technique"),
@@ -98,7 +99,7 @@ COLUMNS = (
     Column("ram_bss_bytes", "float64", "B", "cell", "image: zeroed and uninitialised memory, stack included"),
     Column("ram_bytes", "float64", "B", "cell", "image: bss and data; the pool comes beside it"),
     Column("image_sections", "string", "", "cell", "JSON: section name to bytes"),
-    Column("model_from", "string", "", "first", "how the model came: link, probe, kept"),
+    Column("model_from", "string", "", "first", "how the model came: link, probe, image (flashed with it), kept"),
     Column("slots", "float64", "", "first", "vectors that fit on the board at once; 0: one inference per request"),
     Column("link_bytes_sent", "float64", "B", "median", "to the board, in a session"),
     Column("link_bytes_received", "float64", "B", "median", "from the board, in a session"),
@@ -106,6 +107,7 @@ COLUMNS = (
     Column("link_bad_packets_host", "float64", "", "sum", "that the host dropped"),
     Column("link_bad_packets_board", "float64", "", "sum", "that the board dropped"),
     Column("link_runs_repeated", "float64", "", "sum", "requests to run that had to be asked again"),
+    Column("recoveries", "float64", "", "sum", "times that the board had to be brought back because a plain reset was not enough"),
     Column("wall_s", "float64", "s", "median", "host time of a session, reset to last output"),
 )  # fmt: skip
 

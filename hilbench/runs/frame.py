@@ -184,6 +184,7 @@ def session_values(session: SessionRecord) -> Row:
         "link_bad_packets_host": link.bad_packets_host,
         "link_bad_packets_board": link.bad_packets_board,
         "link_runs_repeated": link.runs_repeated,
+        "recoveries": len(session.recoveries),
         "wall_s": session.wall_s,
     }
 
@@ -263,6 +264,7 @@ def _board_values(board: BoardRecord | None) -> Row:
         "chip": board.chip,
         "emulated": board.emulated,
         "emulator": board.emulator,
+        "port_untested": board.port_untested,
         "runtime": board.runtime,
         "kernels": board.kernels,
         "image_build_id": board.image_build_id,

@@ -115,7 +115,7 @@ class SessionRecord:
     ticks: TicksSummary
     memory: MemoryFigures
     link: LinkFigures
-    model_from: Literal["link", "probe", "kept"]  # how the model got there
+    model_from: Literal["link", "probe", "kept", "image"]  # how the model got there
     restore: Literal["board", "host"]  # who restores the input before every inference
     slots: int  # vectors that fit on the board at once; 0: one inference per RUN
     wall_s: float  # reset to last output
@@ -126,6 +126,7 @@ class SessionRecord:
     reference: Agreement | None = None  # with the host interpreter
     operator_ticks: tuple[int, ...] = ()  # sums over the profiled RUN, as VariantRecord.operators
     profiled_inferences: int = 0
+    recoveries: tuple[str, ...] = ()  # what brought the board back when a plain reset did not
     files: dict[str, str] = field(default_factory=dict)  # path below the run folder to SHA-256
 
 
