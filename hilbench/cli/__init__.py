@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     for name in plugins.names("commands"):
         module = plugins.load("commands", name)
         sub = commands.add_parser(
-            name,
+            name.replace("_", "-"),
             help=module.HELP,
             description=module.HELP,
             epilog=f"examples:\n{module.EXAMPLES}\n\n{_EXIT_CODES}",
