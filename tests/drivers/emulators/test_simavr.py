@@ -140,13 +140,22 @@ def test_interrupts_follow_the_transmitter(start, opened, programs):
 
 
 def test_a_chip_that_sleeps_for_ever_wakes_by_reset(start, opened, programs):
-    board = start(pace="free", reset_on_open="no")
-    board.flash(programs("send_by_interrupt"))
+    board = start(pace="free")
     fd = opened(board)
-    for _ in range(2):
+    board.status()
+    board.flash(programs("send_by_interrupt"))
+    for wake in (board.reset, lambda: opened(board), board.check_alive):
         assert read(fd, 256) == bytes(range(256))
-        board.check_alive()
-        board.reset()
+        wake()
+
+
+def test_a_port_that_nobody_has_open_hears_nothing(start, opened, programs):
+    board = start()
+    board.flash(programs("send_by_interrupt"))
+    board.reset()
+    fd = opened(board)
+    assert read(fd, 256) == bytes(range(256))
+    assert board.status().lost_to_host == 0
 
 
 def test_a_receiver_that_nobody_reads_keeps_two_bytes_and_the_last(start, opened, programs):

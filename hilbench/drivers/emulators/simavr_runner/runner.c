@@ -12,6 +12,7 @@
 
 #include <asm/termbits.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <simavr/avr_flash.h>
 #include <simavr/avr_ioport.h>
@@ -45,8 +46,10 @@ enum {
 
 static avr_t *avr;
 static struct usart usart;
-static int pty_fd = -1, control_fd = -1, events_fd = -1, inotify_fd = -1;
-static bool free_running, asleep, halted;
+static int pty_fd = -1, control_fd = -1, events_fd = -1;
+static int inotify_fd = -1, slave_fd = -1;
+static bool free_running, asleep;
+static bool held, halted; /* in reset; asleep until a reset */
 static avr_flashaddr_t reset_pc;
 static uint8_t reset_cause;
 static uint32_t marker;
@@ -153,7 +156,8 @@ static void keep_pace(void) {
         set_epoch();
     } else if (now < due) {
         if (due > now + 2 * SLICE_NS) { /* a host that writes all the time must not hasten us */
-            struct timespec rest = {0, (long)(due - now - SLICE_NS)};
+            uint64_t left = due - now - SLICE_NS;
+            struct timespec rest = {(time_t)(left / 1000000000U), (long)(left % 1000000000U)};
             nanosleep(&rest, NULL);
         }
         wait_for_host(due);
@@ -171,6 +175,8 @@ static void on_reset(avr_io_t *io) {
     reset_cause = WATCHDOG;
     earlier_cycles = cycles();
     avr->cycle = 0;
+    if (free_running) /* the bootloader is paced from here */
+        set_epoch();
 }
 
 static void reset_chip(uint8_t cause) {
@@ -178,7 +184,7 @@ static void reset_chip(uint8_t cause) {
     avr->reset_pc = reset_pc;
     avr_reset(avr);
     avr->data[MCUSR] = cause;
-    halted = false;
+    held = halted = false;
 }
 
 static void on_marker(avr_irq_t *irq, uint32_t level, void *param) {
@@ -277,7 +283,7 @@ static void serve_control(void) {
             die("a flash image of another size");
         reset_pc = (avr_flashaddr_t)(request[1] | request[2] << 8);
         memcpy(avr->flash, request + 3, FLASH_BYTES);
-        halted = true; /* held in reset */
+        held = true;
         reply("P", 1);
         break;
     case 'G':
@@ -298,11 +304,28 @@ static void serve_control(void) {
     }
 }
 
+/* Opening the port raises DTR, which resets an Uno through a capacitor; a port that is closed hears
+ * nothing and forgets what was not read. */
+static void serve_port(void) {
+    static uint32_t users;
+    char events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+    ssize_t length = inotify_fd < 0 ? 0 : read(inotify_fd, events, sizeof events);
+    for (ssize_t at = 0; at < length; at += (ssize_t)sizeof(struct inotify_event)) {
+        if (((struct inotify_event *)(events + at))->mask & IN_OPEN) { /* of a file: no name */
+            users++;
+            if (!held)
+                reset_chip(EXTERNAL);
+        } else if (users && !--users) {
+            usart.to_host.out = usart.to_host.in;
+            ioctl(slave_fd, TCFLSH, TCIFLUSH);
+        }
+        usart.host_listens = users > 0;
+    }
+}
+
 static void serve_host(void) {
-    char opened[4096];
     write_line();
-    if (inotify_fd >= 0 && read(inotify_fd, opened, sizeof opened) > 0)
-        reset_chip(EXTERNAL); /* DTR, through the capacitor of an Uno */
+    serve_port();
     serve_control();
     read_line();
     keep_pace();
@@ -311,7 +334,7 @@ static void serve_host(void) {
 static void run(void) {
     uint64_t next = 0;
     for (;;) {
-        if (halted) {
+        if (held || halted) {
             wait_for_host(now_ns() + 1000000000U);
             set_epoch();
         } else {
@@ -321,7 +344,7 @@ static void run(void) {
                     "outside of flash or memory");
             halted = state == cpu_Done; /* asleep with interrupts off: only reset helps */
         }
-        if (halted || asleep || cycles() >= next) {
+        if (held || halted || asleep || cycles() >= next) {
             asleep = false;
             next = cycles() + SLICE;
             serve_host();
@@ -329,10 +352,13 @@ static void run(void) {
     }
 }
 
-static void watch_open(const char *path) {
-    inotify_fd = inotify_init1(IN_NONBLOCK);
-    if (!path || inotify_fd < 0 || inotify_add_watch(inotify_fd, path, IN_OPEN) < 0)
+static void watch_port(const char *path) {
+    slave_fd = path ? open(path, O_RDWR | O_NOCTTY | O_CLOEXEC) : -1;
+    inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (slave_fd < 0 || inotify_fd < 0 ||
+        inotify_add_watch(inotify_fd, path, IN_OPEN | IN_CLOSE) < 0)
         die("cannot watch the PTY; are there too many inotify instances?");
+    usart.host_listens = false;
 }
 
 static uint32_t number(const char *text) {
@@ -342,6 +368,7 @@ static uint32_t number(const char *text) {
 }
 
 int main(int argc, char **argv) {
+    usart.host_listens = true;
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--free"))
             free_running = true;
@@ -354,7 +381,7 @@ int main(int argc, char **argv) {
         else if (!strcmp(argv[i], "--events"))
             events_fd = (int)number(argv[++i]);
         else if (!strcmp(argv[i], "--resets-on-open"))
-            watch_open(argv[++i]);
+            watch_port(argv[++i]);
         else if (!strcmp(argv[i], "--dies-at-page"))
             dies_at_page = number(argv[++i]);
         else if (!strcmp(argv[i], "--flips-bit-of"))
@@ -366,7 +393,7 @@ int main(int argc, char **argv) {
         die("needs --pty, --control and --events");
     usart.host_bit = CLOCK_HZ / 115200.0;
     make_chip();
-    halted = true; /* until it is programmed */
+    held = true; /* until it is programmed */
     set_epoch();
     run();
 }

@@ -120,6 +120,8 @@ static uint8_t read_udr(avr_t *avr, avr_io_addr_t addr, void *param) {
 static void to_host(struct usart *u, uint8_t sent) {
     bool frame_error;
     uint8_t byte = resample(sent, usart_chip_bit(u), u->host_bit, &frame_error);
+    if (!u->host_listens)
+        return;
     if (line_used(&u->to_host) == LINE_BYTES)
         u->lost_to_host++; /* nobody reads: a driver drops it, the chip knows nothing of it */
     else

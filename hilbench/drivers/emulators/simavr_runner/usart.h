@@ -29,6 +29,7 @@ struct usart {
     bool shift_waits, overrun, receiving;
     uint8_t sending, next; /* transmitted: shift register, buffer */
     bool send_busy, next_waits;
+    bool host_listens; /* the port is open: else what is sent is heard by nobody */
     uint64_t overruns, lost_to_host;
 };
 
