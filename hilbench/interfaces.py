@@ -39,8 +39,10 @@ class MemoryProbe(Protocol):
 
 
 class EmulatedBoard(MemoryProbe, Protocol):
-    """A running emulator. ``drivers/emulators/<name>.py`` exports ``start(board, timeout_s)`` and
-    ``missing_tool() -> str``: what is not installed and the line that adds it, or "".
+    """A running emulator.
+
+    ``drivers/emulators/<name>.py`` exports ``start(board, timeout_s)`` and ``missing_tool() -> str``:
+    what is not installed and the line that adds it, or "".
 
     ``start`` returns with the emulator running but without firmware; ``flash`` puts it there.
     """

@@ -11,7 +11,7 @@ import pytest
 def pytest_runtest_makereport(item, call):
     """``make test`` sets HILBENCH_NO_SKIPS after it has installed and built everything."""
     report = yield
-    needs_tools = any(item.get_closest_marker(name) for name in ("qemu", "firmware"))
+    needs_tools = any(item.get_closest_marker(name) for name in ("qemu", "firmware", "bench"))
     if report.skipped and needs_tools and "HILBENCH_NO_SKIPS" in os.environ:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"

@@ -3,12 +3,21 @@
 set -eu
 
 packages="gcc libc6-dev make python3.11-venv gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm"
-[ "${1:-}" = "--dev" ] && packages="$packages clang clang-format libclang-rt-dev"
+# What tests, the wheel and the virtual bench want besides: every port's compiler, every flasher.
+dev="clang clang-format libclang-rt-dev g++ gdb-multiarch gcc-avr avr-libc libsimavr-dev libelf-dev
+avrdude arduino-core-avr stm32flash openocd verilator gcc-riscv64-unknown-elf
+picolibc-riscv64-unknown-elf"
+[ "${1:-}" = "--dev" ] && packages="$packages $dev"
 
 have() {
     case $1 in
     # Any compiler, make or Python that works will do, wherever it came from.
-    gcc | make | clang | clang-format) command -v "$1" >/dev/null ;;
+    gcc | g++ | make | clang | clang-format | gdb-multiarch | avrdude | stm32flash | openocd | verilator)
+        command -v "$1" >/dev/null ;;
+    gcc-avr) command -v avr-gcc >/dev/null ;;
+    gcc-riscv64-unknown-elf) command -v riscv64-unknown-elf-gcc >/dev/null ;;
+    avr-libc | libsimavr-dev | libelf-dev | arduino-core-avr | picolibc-riscv64-unknown-elf)
+        dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'install ok installed' ;;
     gcc-arm-none-eabi) command -v arm-none-eabi-gcc >/dev/null ;;
     qemu-system-arm) command -v qemu-system-arm >/dev/null ;;
     python3.11-venv) "${PYTHON:-python3.11}" -c "import ensurepip" 2>/dev/null ;;

@@ -94,7 +94,7 @@ def measure_session(
         flags=RunFlag(0),
         want_ticks=True,
         want_outputs=True,
-        on_progress=on_vectors,
+        on_progress=_steps(on_vectors),
     )
     operator_ticks = client.profile(_PROFILED_INFERENCES)
     memory = client.memory()
@@ -127,6 +127,18 @@ def measure_session(
         recoveries=recoveries,
     )
     return SessionData(record, outputs, timed.ticks, passed.ticks)
+
+
+def _steps(on_vectors: Callable[[int], None]) -> Callable[[int], None]:
+    """The client tells totals, progress adds steps."""
+    before = 0
+
+    def told(total: int) -> None:
+        nonlocal before
+        on_vectors(total - before)
+        before = total
+
+    return told
 
 
 def check_fits(board: str, variant: PreparedVariant, hello: HelloReply, *, resident: bool) -> None:

@@ -247,7 +247,7 @@ class BoardClient:
             flags: RunFlag without the PUSH ones.
             want_ticks: fetch the ticks of single inferences.
             want_outputs: fetch the last output of every vector.
-            on_progress: called with the number of vectors done, after every batch.
+            on_progress: called with the number of vectors done so far, after every batch.
             batch: at most this many vectors in a RUN, to see progress more often.
 
         Returns:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from hilbench.bench.session import check_wrap
+from hilbench.bench.session import _steps, check_wrap
 from hilbench.errors import MeasurementError
 from hilbench.records import ClockInfo
 
@@ -25,3 +25,11 @@ def test_ticks_that_may_have_lost_a_turn_are_refused():
 
 def test_virtual_time_is_not_compared_with_host_time():
     check_wrap("m4", ClockInfo("instructions", "instr", 0.625, 25_000_000, "declared"), 32, 1e4)
+
+
+def test_totals_become_steps():
+    steps = []
+    told = _steps(steps.append)
+    for total in (4, 8, 10):
+        told(total)
+    assert steps == [4, 4, 2]

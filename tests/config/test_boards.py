@@ -155,9 +155,18 @@ def test_boards_of_the_project():
         "m7": "mps2-an500",
         "m33": "mps2-an505",
         "m55": "mps3-an547",
+        "uno": "atmega328p",
+        "microbit": "nrf51",
+        "netduino": "stm32f4",
+        "riscv": "riscv-vexriscv",
     }
-    assert [i for i, b in boards.items() if "extra" in b.tags] == ["m7"]
-    assert all(b.flasher.tool == "emulator" and b.meter == "synthetic" for b in boards.values())
+    extra = ["m7", "uno", "microbit", "netduino", "riscv"]
+    assert [i for i, b in boards.items() if "extra" in b.tags] == extra
+    assert {i: b.flasher.tool for i, b in boards.items() if b.flasher.tool != "emulator"} == {
+        "uno": "avrdude",
+        "microbit": "pyocd",
+    }
+    assert all("emulated" in b.tags for b in boards.values())
 
 
 def uncommented(text: str) -> str:
