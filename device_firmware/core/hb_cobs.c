@@ -17,10 +17,20 @@ static bool settle(const struct hb_tail *pieces, size_t count, struct place *at)
 /* Bytes from `at` to the next zero, to the end, or 254; moves `at` there. */
 static uint8_t run_length(const struct hb_tail *pieces, size_t count, struct place *at) {
     uint8_t run = 0;
-    while (run < HB_COBS_FULL_BLOCK - 1 && settle(pieces, count, at) &&
-           pieces[at->piece].at[at->offset] != 0) {
-        at->offset++;
-        run++;
+    while (run < HB_COBS_FULL_BLOCK - 1 && settle(pieces, count, at)) {
+        /* The line waits meanwhile: few steps a byte. */
+        const uint8_t *byte = pieces[at->piece].at + at->offset;
+        size_t most = HB_COBS_FULL_BLOCK - 1u - run, left = pieces[at->piece].length - at->offset;
+        uint8_t part = 0;
+        most = left < most ? left : most;
+        while (part < most && byte[part] != 0) {
+            part++;
+        }
+        at->offset += part;
+        run = (uint8_t)(run + part);
+        if (part < most) {
+            break; /* a zero */
+        }
     }
     return run;
 }

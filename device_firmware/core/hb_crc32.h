@@ -1,5 +1,5 @@
 /* CRC-32 of zlib and IEEE 802.3: polynomial 0xEDB88320 reflected, so that "123456789" gives
- * 0xCBF43926. A table of 16 words: 64 bytes instead of 1 KiB. */
+ * 0xCBF43926. Two tables of 16 words: 128 bytes instead of 1 KiB. */
 #ifndef HB_CRC32_H
 #define HB_CRC32_H
 
