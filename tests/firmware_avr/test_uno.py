@@ -7,7 +7,7 @@ import io
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from hilbench import plugins
 from hilbench.board.client import BoardClient
 from hilbench.board.images import find_image
 from hilbench.board.resident import needs_resident, patch_image
-from hilbench.errors import DeviceError, ModelTooLargeError, ToolMissingError
+from hilbench.errors import BoardError, DeviceError, ModelTooLargeError, ToolMissingError
 from hilbench.models.planner import plan_model
 from hilbench.models.tflite_file import read_model
 from hilbench.protocol.messages import ClockSource, RunFlag
@@ -42,13 +42,17 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def image():
+def make(*arguments):
     environment = {k: v for k, v in os.environ.items() if k not in {"MAKEFLAGS", "MAKELEVEL"}}
     subprocess.run(
-        ["make", "-C", str(ROOT / "device_firmware"), "PORT=atmega328p"],
+        ["make", "-C", str(ROOT / "device_firmware"), "PORT=atmega328p", *arguments],
         check=True, capture_output=True, timeout=300, env=environment,
     )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def image():
+    make()
     return find_image("atmega328p")
 
 
@@ -228,6 +232,14 @@ def test_plan_with_a_kernel_that_the_image_lacks_is_refused(start, image, tmp_pa
         "board uno refused LOAD: the firmware has no kernel of this kind (plan byte 48); "
         "it has portable: fc_s8 softmax_s8; choose another variant or another board"
     )
+
+
+def test_stack_that_grew_into_the_pool_is_a_reset_and_no_result(start, image, mlp, tmp_path):
+    make(f"BUILD={tmp_path}", "STACK_BYTES=440")  # hashing the plan takes about 520
+    elf = tmp_path / "hilbench.elf"
+    small = replace(image, path=elf, sha256=hashlib.sha256(elf.read_bytes()).hexdigest())
+    with pytest.raises(BoardError, match=r"reset itself during|no HELLO within"):
+        load(start(patch_image(small, mlp, tmp_path)), mlp)
 
 
 def test_plan_beyond_the_flash_is_refused_before_flashing(image, tmp_path):
