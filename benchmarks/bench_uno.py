@@ -1,9 +1,9 @@
 """How close the link of an Arduino Uno comes to its line: 115,200 baud, 2 KB of RAM, no flow control.
 
-The real firmware on the emulated chip (simavr) in real time. Goodput is data bytes / (wall time *
-baud / 10), writing to and reading from the board's memory, a few packets in flight, as the
-board's window allows. Best possible: a packet of 187 data bytes takes 208 on the wire (90 %). The board sends
-at 117,647 baud, as every Uno does.
+The real firmware on the emulated chip (simavr) in real time. Goodput is data bytes / (time * baud /
+10), writing to and reading from the board's memory, a few packets in flight. The time is the chip's
+own: where the host could not keep up, emulated time is late (late_us), not slow. Best possible: a
+packet of 187 data bytes takes 208 on the wire (90 %). The board sends at 117,647 baud, as every Uno.
 
     python benchmarks/bench_uno.py
 """
@@ -13,8 +13,8 @@ from __future__ import annotations
 import json
 import platform
 import sys
-import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -30,6 +30,7 @@ from hilbench.records import BoardConfig, Timeouts
 
 ROOT = Path(__file__).parents[1]
 BAUD = 115_200
+CLOCK_HZ = 16_000_000
 BITS_PER_BYTE = 10
 PACKETS = 150  # about 2.5 s
 IN_FLIGHT = 4
@@ -37,16 +38,16 @@ GOAL = 0.85
 RESULT = ROOT / "results" / "bench" / "uno.json"
 
 
-def seconds(client: BoardClient, jobs: list[Job]) -> float:
+def chip_seconds(board: Any, client: BoardClient, jobs: list[Job]) -> float:
     """Carry the jobs out one behind the other, a few in flight."""
     talk = client._session()  # noqa: SLF001 - the client's own calls wait for each answer
-    begun_s = time.perf_counter()
+    begun = board.status().cycles
     for job, earlier in zip(jobs, [None] * IN_FLIGHT + jobs, strict=False):
         if earlier is not None:
             talk.drive(earlier, lambda earlier=earlier: earlier.done)
         talk.transfer.submit(job)
     talk.drive(jobs[-1], lambda: all(job.done for job in jobs))
-    return time.perf_counter() - begun_s
+    return float((board.status().cycles - begun) / CLOCK_HZ)
 
 
 def measure() -> dict[str, object]:
@@ -63,20 +64,15 @@ def measure() -> dict[str, object]:
         data = np.random.default_rng(1).integers(0, 256, length, np.uint8).tobytes()
         line_bytes_per_s = BAUD / BITS_PER_BYTE
         writes: list[Job] = [WriteJob(Region.POOL, 0, data) for _ in range(PACKETS)]
-        to_board = PACKETS * length / seconds(client, writes) / line_bytes_per_s
+        to_board = PACKETS * length / chip_seconds(board, client, writes) / line_bytes_per_s
         reads = [ReadJob(Region.POOL, 0, length) for _ in range(PACKETS)]
-        to_host = PACKETS * length / seconds(client, [*reads]) / line_bytes_per_s
+        to_host = PACKETS * length / chip_seconds(board, client, [*reads]) / line_bytes_per_s
         if any(bytes(job.buffer) != data for job in reads):
             sys.exit("bench-uno: the board returned other bytes; the measurement is void")
         after, figures = board.status(), client.link_figures()
         client.close()
     finally:
         board.stop()
-    if after.late_us > before.late_us:
-        sys.exit(
-            f"bench-uno: emulated time fell {after.late_us - before.late_us} us behind, the host is "
-            "overloaded; the measurement is void, run it again on an idle host"
-        )
     return {
         "emulator": board.emulator,
         "baud": BAUD,
@@ -85,6 +81,7 @@ def measure() -> dict[str, object]:
         "to_board": to_board,
         "to_host": to_host,
         "retransmitted_packets": figures.retransmitted_packets,
+        "late_us": after.late_us - before.late_us,
         "overruns": after.overruns - before.overruns,
     }
 
