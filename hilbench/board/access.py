@@ -66,6 +66,8 @@ class Access:
             BoardError, LinkError: no such port, or it cannot be opened.
         """
         self.disconnect()
+        if self.emulated is not None:
+            wait_s = 0.0  # its port is there for as long as the emulator is
         deadline_s = time.monotonic() + wait_s
         while True:
             try:

@@ -26,6 +26,7 @@ BROKEN_PPM = 20_000  # more than any oscillator: counter_hz is wrong
 _SWEEP_HELLO_S = 2.5
 _SHORT_US, _LONG_US, _REPEATS = 20_000, 520_000, 3
 _MOST_BYTES = 65_536
+_LEAST_BYTES = 4_096
 _GOODPUT_S = 1.0  # how long each direction takes at line rate
 
 
@@ -67,8 +68,10 @@ def examine_board(
         yield _failed("HELLO", error)
         yield from sweep(config)
     else:
+        why = "an emulated line has no baud rate"
         if config.emulator is None:
-            yield Check("baud sweep", "skipped", f"not needed: it answers at {config.baud} baud")
+            why = f"not needed: it answers at {config.baud} baud"
+        yield Check("baud sweep", "skipped", why)
     yield check_wear(config)
 
 
@@ -140,9 +143,6 @@ def check_clock(
     """
     if clock.time_base not in {"host", "time"}:
         return Check("clock", "skipped", f"ticks are {clock.time_base}, not a time")
-    wrap_s = 2**hello.counter_bits / hello.counter_hz
-    if wrap_s * 1e6 <= 2 * _LONG_US:
-        return Check("clock", "skipped", f"the counter wraps after {wrap_s:.2g} s, too soon")
     short = _slept(client, _SHORT_US, hello.counter_hz, now)
     long = _slept(client, _LONG_US, hello.counter_hz, now)
     short_board_s, short_host_s = min(short, key=lambda t: t[1] - t[0])
@@ -214,8 +214,8 @@ def check_goodput(
         return Check("goodput", "failed", f"byte {wrong} of {size:,} reads back changed", step)
     rates = (size / there_s, size / back_s)
     fact = f"{rates[0]:,.0f} bytes/s to the board, {rates[1]:,.0f} back"
-    if baud is None:
-        return Check("goodput", "ok", fact)
+    if baud is None or size < _LEAST_BYTES:  # of a few packets mostly the waiting is measured
+        return Check("goodput", "ok", f"{fact}, {size:,} bytes each")
     share = min(rates) / (baud / 10)
     fact = f"{fact}: {share:.0%} of {baud} baud"
     if share < GOODPUT_LIMIT:

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from hilbench import plugins
 from hilbench.board.images import find_image
 from hilbench.board.sources import FIRMWARE
 from hilbench.doctor.check import Check
@@ -61,12 +62,16 @@ def check_tools(
         version: what to ask for a tool's version; None when it is absent. For tests.
     """
     needed: dict[tuple[str, str], list[str]] = {}
+    others: dict[str, None] = {}  # emulators of more than one program; in order
     for board in boards:
         for kind, name in _drivers(board):
             if (kind, name) in TOOLS:
                 needed.setdefault((kind, name), []).append(board.id)
+            elif kind == "emulator":
+                others[name] = None
     ask = find_version if version is None else version
-    return [_tool(TOOLS[key], users, ask) for key, users in needed.items()]
+    checks = [_tool(TOOLS[key], users, ask) for key, users in needed.items()]
+    return checks + [_emulator(name) for name in others]
 
 
 def _drivers(board: BoardConfig) -> list[tuple[str, str]]:
@@ -83,6 +88,15 @@ def _tool(tool: Tool, users: Sequence[str], ask: Callable[[Tool], str | None]) -
         fact = f"not installed; needed by {', '.join(users)}"
         return Check(tool.name, "failed", fact, f"install it with: {tool.install}")
     return Check(tool.name, "ok", found)
+
+
+def _emulator(name: str) -> Check:
+    driver = plugins.load("emulators", name)
+    missing = str(driver.missing_tool()) if hasattr(driver, "missing_tool") else ""
+    if not missing:
+        return Check(f"emulator {name}", "ok", "nothing known to be missing")
+    fact, _, step = missing.partition("; ")
+    return Check(f"emulator {name}", "failed", fact, step)
 
 
 def check_images(

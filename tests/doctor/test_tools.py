@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from hilbench.doctor import tools
@@ -33,6 +35,23 @@ def test_only_what_the_boards_need_and_each_once():
             "install it with: apt-get install uhubctl",
         ),
     ]
+
+
+@pytest.mark.parametrize(
+    ("missing", "expected"),
+    [
+        ("", Check("emulator simavr", "ok", "nothing known to be missing")),
+        (
+            "gcc is not installed; install it",
+            Check("emulator simavr", "failed", "gcc is not installed", "install it"),
+        ),
+    ],
+)
+def test_an_emulator_says_itself_what_is_missing(monkeypatch, missing, expected):
+    driver = SimpleNamespace(missing_tool=lambda: missing)
+    monkeypatch.setattr(tools.plugins, "load", lambda _kind, _name: driver)
+    boards = [BoardConfig("a", "atmega328p", emulator="simavr")] * 2
+    assert check_tools(boards, Versions()) == [expected]
 
 
 class Versions(dict):

@@ -19,6 +19,8 @@ from hilbench.drivers.switches._run import how_it_ended, last_line, run
 from hilbench.errors import BoardError, ConfigError
 from hilbench.records import BoardConfig
 
+PROGRAM = "uhubctl"
+INSTALL = "apt-get install uhubctl"
 _NEEDED = {"location": r"[0-9]+(-[0-9]+(\.[0-9]+)*)?", "port": r"[0-9]{1,2}"}
 _EXAMPLE = {"location": "1-1", "port": "2"}
 
@@ -32,8 +34,8 @@ class HubPort:
     def set_power(self, *, on: bool, timeout_s: float) -> None:
         """Switch, then believe only the state that is printed; see interfaces.PowerSwitch."""
         wanted = "on" if on else "off"
-        argv = ["uhubctl", "-l", self._location, "-p", self._port, "-a", wanted]
-        code, output = run(self._id, argv, timeout_s, "install it with: apt-get install uhubctl")
+        argv = [PROGRAM, "-l", self._location, "-p", self._port, "-a", wanted]
+        code, output = run(self._id, argv, timeout_s, f"install it with: {INSTALL}")
         states = self._states(output)
         if not states or any(state != wanted for state in states):
             found = f"port is {', '.join(states)} afterwards" if states else last_line(output)
