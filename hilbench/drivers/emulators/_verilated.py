@@ -62,10 +62,7 @@ def soc() -> VerilatedSoc:
         ToolMissingError: Verilator, a C++ compiler, make or the core's package is not installed.
         BoardError: the build fails or takes longer than five minutes; has its last line.
     """
-    core = core_verilog()
-    verilator = find_tool("verilator", "verilator", _WHY)
-    compiler = find_tool("g++", "g++", _WHY)
-    make = find_tool("make", "make", _WHY)
+    core, verilator, compiler, make = tools()
     version = _run([verilator, "--version"], _ANYWHERE, _VERSION_TIMEOUT_S).strip()
     key = hashlib.sha256(
         "\0".join(
@@ -86,6 +83,20 @@ def soc() -> VerilatedSoc:
     return VerilatedSoc(
         kept / PROGRAM,
         f"{' '.join(version.split()[:2]).lower()} {core.stem} {CORE_PACKAGE} {release}",
+    )
+
+
+def tools() -> tuple[Path, str, str, str]:
+    """Return the core's Verilog and the paths of verilator, g++ and make.
+
+    Raises:
+        ToolMissingError: one of them is not installed.
+    """
+    return (
+        core_verilog(),
+        find_tool("verilator", "verilator", _WHY),
+        find_tool("g++", "g++", _WHY),
+        find_tool("make", "make", _WHY),
     )
 
 

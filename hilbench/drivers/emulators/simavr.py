@@ -18,7 +18,7 @@ from hilbench.drivers.emulators import _simavr_build
 from hilbench.drivers.emulators._deadline import Deadline
 from hilbench.drivers.emulators._process import EmulatorProcess, find_tool
 from hilbench.drivers.emulators._segments import image_bytes, segments
-from hilbench.errors import BoardError, ConfigError, FlashError, LinkError
+from hilbench.errors import BoardError, ConfigError, FlashError, LinkError, ToolMissingError
 from hilbench.records import BoardConfig, Image, TimeBase
 
 CLOCK_HZ = 16_000_000
@@ -252,3 +252,16 @@ def _flash_of(board_id: str, image: Image, placed: list[tuple[int, bytes]]) -> b
             )
         flash[address : address + len(content)] = content
     return bytes(flash)
+
+
+def missing_tool() -> str:
+    """Return what is not installed and the line that adds it; "" when nothing is missing.
+
+    Builds runner and bootloader (a second, once): only that shows whether the libraries are there.
+    """
+    try:
+        _simavr_build.runner()
+        _simavr_build.bootloader()
+    except ToolMissingError as error:
+        return str(error)
+    return ""

@@ -21,7 +21,7 @@ from hilbench.drivers.emulators import _verilated
 from hilbench.drivers.emulators._deadline import Deadline
 from hilbench.drivers.emulators._process import EmulatorProcess, find_tool
 from hilbench.drivers.emulators._segments import image_bytes, segments
-from hilbench.errors import BoardError, ConfigError, FlashError, LinkError
+from hilbench.errors import BoardError, ConfigError, FlashError, LinkError, ToolMissingError
 from hilbench.records import BoardConfig, Image, TimeBase
 
 _WHO = "the RTL board's control socket"
@@ -268,3 +268,12 @@ def _spoken(line: str) -> str:
     if not numbers:
         return verb
     return f"to {verb} {numbers[1]} bytes at 0x{int(numbers[0]):08x}"
+
+
+def missing_tool() -> str:
+    """Return what is not installed and the line that adds it; "" when nothing is missing."""
+    try:
+        _verilated.tools()
+    except ToolMissingError as error:
+        return str(error)
+    return ""
