@@ -101,18 +101,22 @@ def _board(board: BoardConfig) -> Iterator[Check]:
 
 
 def _print(checks: Sequence[Check]) -> None:
-    from rich.console import Console  # noqa: PLC0415
+    from rich import box  # noqa: PLC0415
     from rich.markup import escape  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    table = Table("board", "check", "state", "found", "next step")
+    from hilbench.cli.console import PipeConsole  # noqa: PLC0415
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for title in ("board", "check", "state", "found, and what to do next"):
+        table.add_column(title, overflow="fold")
     for check in checks:
         colour = _COLOUR[check.state]
+        found = f"{check.fact}\n→ {check.next_step}" if check.next_step else check.fact
         table.add_row(
             check.board or "-",
             escape(check.name),
             f"[{colour}]{check.state}[/{colour}]",
-            escape(check.fact),
-            escape(check.next_step),
+            escape(found),
         )
-    Console().print(table)
+    PipeConsole().print(table)
