@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 RUN_ARGS ?=
 
 .PHONY: help demo test check lint typecheck firmware protocol wheel test-wheel test-references bench-link \
-        packages packages-dev venv fuzz clean
+        bench-up packages packages-dev venv fuzz clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ $(VENV)-litert/.stamp: pyproject.toml
 		tflite "ai-edge-litert>=1.3" --group dev
 	$(VENV)-litert/bin/python -m pip install --quiet --no-deps --editable .
 	@touch $@
+
+bench-up: venv ## bootloaders on PTYs to try the flashing tools on, until Ctrl-C (RUN_ARGS='--fault "bit flip"')
+	$(BIN)/hilbench bench-up $(RUN_ARGS)
 
 bench-link: venv firmware ## goodput and harness overhead in real time, results/bench/link.json
 	$(BIN)/python benchmarks/bench_link.py $(RUN_ARGS)

@@ -13,7 +13,7 @@ from hilbench.config.defaults import ZOO_SUITE
 from hilbench.errors import ConfigError
 
 
-@pytest.mark.parametrize("command", plugins.names("commands"))
+@pytest.mark.parametrize("command", [n.replace("_", "-") for n in plugins.names("commands")])
 def test_every_help_has_examples_and_exit_codes(command, capsys):
     with pytest.raises(SystemExit) as exit_info:
         main([command, "--help"])

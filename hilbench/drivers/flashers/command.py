@@ -61,6 +61,7 @@ SIGNS = (
         r"operation failed|No space left|Input/output error|erase failed|lost device",
         FlashWriteError,
         "reset the board into its bootloader and flash it again",
+        always=True,  # STM32_Programmer_CLI verifies happily after "Failed to download data!"
     ),
 )
 

@@ -107,6 +107,7 @@ def test_command(refused):
         ("cp: cannot create regular file '/media/x/': Not a directory", 1, "FlashNotFoundError"),
         ("cp: error writing '/media/x/a.uf2': No space left on device", 1, "FlashWriteError"),
         ("Error: failed to download Segment[0]", 1, "FlashWriteError"),
+        ("Error: Failed to download data!\nDownload verified successfully", 0, "FlashWriteError"),
         ("Verify failed, page errors: 1", 0, "FlashVerifyError"),
         ("all done", 0, "FlashWriteError"),
         ("segmentation fault", 139, "FlashError"),
