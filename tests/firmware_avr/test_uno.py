@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
 
 from hilbench import plugins
@@ -121,6 +122,8 @@ def test_image_divides_memory_as_it_says(image):
     top = max(s["p_paddr"] + s["p_filesz"] for s in elf.iter_segments("PT_LOAD"))
     assert top + needs_resident(image) == 32 * 1024 - 512
     assert needs_resident(image) >= 7500
+    header = elf.get_section_by_name(".hb_resident")
+    assert header["sh_flags"] == SH_FLAGS.SHF_ALLOC  # read only: no byte of RAM
 
 
 def test_hello_reports_the_board_and_the_plan_in_its_image(start, image, mlp, tmp_path):
