@@ -59,7 +59,7 @@ def _check_free(board_id: str, port: str) -> None:
             raise FlashBusyError(_busy(board_id, port)) from None
         raise FlashNotFoundError(
             f"board {board_id}: port {port} cannot be opened ({error.strerror}); "
-            "is the board plugged in and powered? ports: hilbench boards"
+            "is the board plugged in and powered? ports: hilbench boards scan"
         ) from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # as pyserial and others lock

@@ -1,7 +1,7 @@
 """Flash an AVR with avrdude: through its bootloader by default, through a programmer by ``args``.
 
 ``flasher.target`` is avrdude's name of the chip (``-p``); ``args`` are its own options, for example
-``["-c", "usbasp"]`` or ``["-b", "57600"]`` for an older bootloader.
+``["-c", "usbasp", "-P", "usb"]`` or ``["-b", "57600"]`` for an older bootloader.
 
 Ref: avrdude 7.1 manual, chapter 2 "Command Line Options".
 """
@@ -42,7 +42,7 @@ SIGNS = (
     Sign(
         r"cannot open port .*(No such|No medium)|did not find any USB device|cannot open device",
         FlashNotFoundError,
-        "is the board plugged in? ports: hilbench boards",
+        "is the board plugged in? ports: hilbench boards scan",
     ),
     Sign(
         r"(Permission denied|EACCES)",
@@ -91,13 +91,14 @@ def flash(
     config = board.flasher or FlasherConfig(PROGRAM)
     _check_options(board.id, config)
     parts = [part for part in load_segments(board, image) if part[0] < _FLASH_END]
-    port = bootloader_port(board, emulated)
+    port = None if "-P" in config.args else bootloader_port(board, emulated)
     with tempfile.TemporaryDirectory(prefix="hilbench-") as folder:
         (path := Path(folder) / "image.hex").write_text(intel_hex(parts), encoding="ascii")
         try:
             result = run_tool(board.id, PROGRAM, _command(config, port, path), timeout_s, INSTALL)
         except FlashTimeoutError:
-            _restore_hang_up(port)
+            if port is not None:
+                _restore_hang_up(port)
             raise
     judge(board.id, PROGRAM, result, SIGNS, PROOF if config.verify else PROOF_OF_WRITING)
 
@@ -108,6 +109,11 @@ def _check_options(board_id: str, config: FlasherConfig) -> None:
             f"board {board_id}: avrdude needs the chip; "
             f'add target = "atmega328p" to [board.{board_id}.flasher]'
         )
+    if "-P" in config.args and any(word.startswith("/") for word in config.args):
+        raise ConfigError(  # there it is checked to be the board's, free, and no instrument
+            f"board {board_id}: avrdude's -P is for programmers without a serial port (-P usb); "
+            f"a serial port stands in serial of [board.{board_id}]"
+        )
     for option, why in _HIDES_FAULTS.items():
         if option in config.args:
             raise ConfigError(
@@ -116,11 +122,12 @@ def _check_options(board_id: str, config: FlasherConfig) -> None:
             )
 
 
-def _command(config: FlasherConfig, port: str, path: Path) -> list[str]:
+def _command(config: FlasherConfig, port: str | None, path: Path) -> list[str]:
     defaults = {"-c": DEFAULT_PROGRAMMER, "-b": str(BOOTLOADER_BAUD)}
     given = set(config.args)
     return [
-        *(PROGRAM, "-p", str(config.target), "-P", port),
+        *(PROGRAM, "-p", str(config.target)),
+        *(() if port is None else ("-P", port)),
         *(
             word
             for option in defaults

@@ -8,10 +8,10 @@ import re
 import pytest
 
 from hilbench.drivers.flashers import avrdude, command, esptool, gdb, stm32flash
-from hilbench.errors import ConfigError, FlashError, ToolMissingError
+from hilbench.errors import ConfigError, FlashError, FlashNotFoundError, ToolMissingError
 from hilbench.testing.doubles import Esp32Rom
 from tests.builders.elf_builder import EM_ARM, EM_AVR, EM_XTENSA
-from tests.drivers.flashers.conftest import FIRMWARE, payload
+from tests.drivers.flashers.conftest import FIRMWARE, payload, tool_or_skip
 
 LIMIT_S = 10.0
 
@@ -39,10 +39,24 @@ def test_avrdude(refused):
     assert refused(avrdude, "-F", target="m328p") == (
         "board b: avrdude's -F is not taken, it overrides the chip's signature; remove it from args"
     )
+    assert refused(avrdude, "-P", "/dev/ttyACM0", target="m328p") == (
+        "board b: avrdude's -P is for programmers without a serial port (-P usb); "
+        "a serial port stands in serial of [board.b]"
+    )
     assert refused(avrdude, "-V", target="m328p") == (
         "board b: avrdude's -V is not taken, it skips the read-back; remove it from args "
         "(verify = false says so openly)"
     )
+
+
+@pytest.mark.bench
+def test_avrdude_with_a_programmer_that_is_not_there(refused):
+    """A USB programmer needs no serial port of the board; this one nobody has plugged in here."""
+    tool_or_skip("avrdude", "avrdude")
+    said = refused(
+        avrdude, "-c", "usbasp", "-P", "usb:0:99", target="m328p", kind=FlashNotFoundError
+    )
+    assert said.startswith("board b: avrdude found no board that answers, it said 'avrdude ")
 
 
 def test_stm32flash(refused):

@@ -50,7 +50,7 @@ def test_a_port_that_is_not_there(port):
     with pytest.raises(
         FlashNotFoundError,
         match=r"^board b: port /dev/no-such-tty cannot be opened \(No such file or directory\); "
-        r"is the board plugged in and powered\? ports: hilbench boards$",
+        r"is the board plugged in and powered\? ports: hilbench boards scan$",
     ):
         bootloader_port(board("/dev/no-such-tty"), None)
 
