@@ -94,6 +94,12 @@ class Runner:
         for done in self._done.values():
             done.wait(max(0.0, deadline_s - time.monotonic()))
 
+    def _started(self, emulated: EmulatedBoard) -> None:
+        """Remember an emulator; one that a board restarts after Ctrl-C goes at once."""
+        self._emulators.append(emulated)
+        if self._stopping.is_set():
+            emulated.stop()
+
     def _board_thread(self, config: BoardConfig) -> None:
         try:
             try:
@@ -125,7 +131,7 @@ class Runner:
                     config,
                     flashed,
                     lambda state: self.progress.set(config.id, state=state),
-                    self._emulators.append,
+                    self._started,
                 ) as board:
                     if number == 0:
                         self.journal.append(board_record(board, image))

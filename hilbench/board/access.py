@@ -28,13 +28,19 @@ class Access:
     Args:
         config: the board's table.
         image: what ``flash`` puts there.
-        emulated: the running emulator, None of a real board.
+        on_emulator: told each emulator as soon as it runs, so that Ctrl-C can stop it.
+
+    Attributes:
+        emulated: the running emulator, None of a real board and before ``start_emulator``.
     """
 
-    def __init__(self, config: BoardConfig, image: Image, emulated: EmulatedBoard | None) -> None:
+    def __init__(
+        self, config: BoardConfig, image: Image, on_emulator: Callable[[EmulatedBoard], None]
+    ) -> None:
         self.config = config
         self.image = image
-        self.emulated = emulated
+        self.emulated: EmulatedBoard | None = None
+        self._on_emulator = on_emulator
         self.switch: PowerSwitch | None = None
         self._link: Link | None = None
         if config.power is not None:
@@ -87,6 +93,36 @@ class Access:
         if self._link is not None:
             self._link.close()
             self._link = None
+
+    # -- emulator -------------------------------------------------------------------------------
+
+    def start_emulator(self) -> None:
+        """Start the board's emulator, anew if it runs; nothing for a real board.
+
+        Raises:
+            ToolMissingError, BoardError, ConfigError.
+        """
+        self.stop_emulator()
+        if self.config.emulator is not None:
+            driver = plugins.load("emulators", self.config.emulator)
+            emulated: EmulatedBoard = driver.start(self.config, self.config.timeouts.start_s)
+            self.emulated = emulated
+            self._on_emulator(emulated)
+
+    def stop_emulator(self) -> None:
+        """Close the port and end the emulator; may be called twice."""
+        self.disconnect()
+        if self.emulated is not None:
+            self.emulated.stop()
+
+    def restart(self) -> None:
+        """Start the emulator anew, with an erased chip, and flash it: its power cycle.
+
+        Raises:
+            ToolMissingError, BoardError, ConfigError, FlashError.
+        """
+        self.start_emulator()
+        self.flash()
 
     # -- flash, reset, power --------------------------------------------------------------------
 

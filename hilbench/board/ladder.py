@@ -45,7 +45,8 @@ def rungs(access: Access, *, after_flash: bool) -> list[Rung]:
     """Return what this board's table allows, weakest first.
 
     Deadlines: each rung waits at most ``start_s`` for the port and ``hello_s`` for HELLO after its
-    own act: 0.3 s (lines), ``start_s`` for each switching (power), ``flash_s`` (reflash).
+    own act: 0.3 s (lines), ``start_s`` for each switching (power), ``flash_s`` (reflash), both of them
+    (restart of an emulator).
 
     Args:
         access: the board.
@@ -68,8 +69,12 @@ def rungs(access: Access, *, after_flash: bool) -> list[Rung]:
         found.append(Rung("probe reset", then_connect(emulated.reset)))
     if access.switch is not None:
         found.append(Rung("power cycle", then_connect(access.power_cycle)))
-    if access.config.flasher is not None:
+    if access.config.flasher is None:
+        return found
+    if emulated is None:
         found.append(Rung("reflash", then_connect(lambda: access.flash(wait_s=wait_s))))
+    else:  # whether it is the firmware or the emulator that hangs
+        found.append(Rung("restart", then_connect(access.restart)))
     return found
 
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 
-from hilbench import plugins
 from hilbench.board.access import Access
 from hilbench.board.client import BoardClient
 from hilbench.board.ladder import climb, rungs
@@ -45,12 +44,16 @@ class OpenBoard:
     config: BoardConfig
     image: Image
     client: BoardClient
-    emulated: EmulatedBoard | None
     hello: HelloReply
     clock: ClockInfo
     access: Access
     fresh: bool  # flashed and greeted just now: the first session needs no reset
     recoveries: list[str] = field(default_factory=list)
+
+    @property
+    def emulated(self) -> EmulatedBoard | None:
+        """The emulator that runs now; None of a real board."""
+        return self.access.emulated
 
     def start_session(self) -> HelloReply:
         """Reset the board and greet it; a board that was just flashed is not reset again.
@@ -124,8 +127,11 @@ def open_board(
         stack.enter_context(
             board_lock(config, LOCK_WAIT_S, lambda who: on_state(f"waiting: held by {who}"))
         )
-        emulated = _start_emulator(config, stack, on_state, on_emulator)
-        access = Access(config, image, emulated)
+        access = Access(config, image, on_emulator)
+        stack.callback(access.stop_emulator)
+        if config.emulator is not None:
+            on_state("starting")
+        access.start_emulator()
         stack.enter_context(access.powered(on_state))
         stack.callback(access.disconnect)
         on_state("flashing" if config.flasher else "connecting")
@@ -139,32 +145,15 @@ def open_board(
         except BoardBusyError:
             raise
         except (BoardError, LinkError) as error:
-            if emulated is not None:
-                emulated.check_alive()
+            if access.emulated is not None:
+                access.emulated.check_alive()
             on_state("bringing back")
             found = climb(config.id, rungs(access, after_flash=True), error)
             client, hello = found.client, found.hello
             recoveries.append(found.story)
         check_identity(config, image, hello)
-        clock = clock_info(hello, emulated)
-        yield OpenBoard(config, image, client, emulated, hello, clock, access, flashed, recoveries)
-
-
-def _start_emulator(
-    config: BoardConfig,
-    stack: contextlib.ExitStack,
-    on_state: OnState,
-    on_emulator: Callable[[EmulatedBoard], None],
-) -> EmulatedBoard | None:
-    if config.emulator is None:
-        return None
-    on_state("starting")
-    emulated: EmulatedBoard = plugins.load("emulators", config.emulator).start(
-        config, config.timeouts.start_s
-    )
-    stack.callback(emulated.stop)
-    on_emulator(emulated)
-    return emulated
+        clock = clock_info(hello, access.emulated)
+        yield OpenBoard(config, image, client, hello, clock, access, flashed, recoveries)
 
 
 def check_identity(config: BoardConfig, image: Image, hello: HelloReply) -> None:

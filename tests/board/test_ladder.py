@@ -143,17 +143,20 @@ def test_an_emulated_board_that_hangs_comes_back_by_its_reset(native, image):
 
 
 @pytest.mark.firmware
-def test_an_emulated_board_that_died_is_flashed_again_and_the_row_says_so(native, image):
+def test_an_emulator_that_died_is_started_again_and_the_row_says_so(native, image):
     with opened(native, image) as board:
         board.start_session()
         (pid,) = firmware_pids()
         os.kill(pid, signal.SIGKILL)
         while psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
             pass
+        dead = board.emulated
         assert board.start_session().port == "posix"
         board.start_session()
+        assert board.emulated is not dead
+        board.emulated.check_alive()
         (story,) = board.recoveries
-        assert story.startswith("reflash worked; began with: the emulator ")
+        assert story.startswith("restart worked; began with: the emulator ")
         assert "has died (killed by SIGKILL)" in story
 
 
@@ -332,7 +335,7 @@ def test_a_switch_that_stays_on_is_told_without_hiding_the_fault(desk, real, ima
 
 
 def test_a_board_without_a_switch_or_a_place(native, real):
-    nowhere = access_module.Access(replace(native, emulator=None, serial=None), None, None)
+    nowhere = access_module.Access(replace(native, emulator=None, serial=None), None, print)
     with pytest.raises(BoardError, match=re.escape("b: has no power switch; add [board.b.power]")):
         nowhere.power_cycle()
     with pytest.raises(Exception, match="has neither emulator nor serial; say where the board is"):
