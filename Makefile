@@ -24,6 +24,7 @@ check: venv ## ruff, mypy, import contracts, generated files, clang-format
 	$(BIN)/python -m hilbench.protocol.generate_c --check
 	$(BIN)/python -m hilbench.models.planner.generate_c --check
 	$(MAKE) -C device_firmware format-check
+	clang-format --dry-run --Werror hilbench/drivers/emulators/*/*.c hilbench/drivers/emulators/*/*.cpp
 
 firmware: packages ## build the image of every port
 	$(MAKE) -C device_firmware all
@@ -32,7 +33,7 @@ protocol: venv ## make the C headers and spec tables again from their Python sou
 	$(BIN)/python -m hilbench.protocol.generate_c
 	$(BIN)/python -m hilbench.models.planner.generate_c
 
-wheel: venv firmware ## dist/*.whl with the firmware images inside
+wheel: packages-dev venv firmware ## dist/*.whl with the firmware images inside
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 	@ls -l dist/*.whl
 
@@ -52,6 +53,9 @@ $(VENV)-litert/.stamp: pyproject.toml
 		tflite "ai-edge-litert>=1.3" --group dev
 	$(VENV)-litert/bin/python -m pip install --quiet --no-deps --editable .
 	@touch $@
+
+bench-uno: venv firmware ## goodput of the emulated Uno's line, results/bench/uno.json
+	$(BIN)/python benchmarks/bench_uno.py $(RUN_ARGS)
 
 bench-up: venv ## bootloaders on PTYs to try the flashing tools on, until Ctrl-C (RUN_ARGS='--fault "bit flip"')
 	$(BIN)/hilbench bench-up $(RUN_ARGS)

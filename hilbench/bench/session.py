@@ -67,7 +67,12 @@ def measure_session(
     client = board.client
     probe = board.emulated if board.emulated is not None and board.emulated.has_probe else None
     kept = bool(hello.model_loaded) and hello.model_sha256.hex() == variant.plan.sha256
-    loaded = client.load(variant.plan.data, bytes.fromhex(variant.plan.sha256), probe)
+    loaded = client.load(
+        variant.plan.data,
+        bytes.fromhex(variant.plan.sha256),
+        probe,
+        resident=is_resident(board.image),
+    )
     _check_loaded(board.config.id, variant, loaded)
     on_vectors(0)
 

@@ -13,6 +13,7 @@ import pytest
 from hilbench.cli import main
 from hilbench.drivers.flashers._ports import holders
 from tests.drivers.flashers.conftest import tool_or_skip
+from tests.end_to_end.conftest import need_image
 
 LIMIT_S = 60
 
@@ -37,13 +38,16 @@ def commands(process: subprocess.Popen[str]) -> list[list[str]]:
 def test_every_command_that_it_prints_flashes_a_board():
     tool_or_skip("avrdude", "avrdude")
     tool_or_skip("stm32flash", "stm32flash")
+    pytest.importorskip("pyocd", reason="needs: pip install 'hilbench[pyocd]'")
+    need_image("atmega328p")
+    need_image("nrf51")
     pytest.importorskip("esptool", reason="needs: pip install 'hilbench[esptool]'")
     with bench_up() as process:
         found = commands(process)
         tools = [command[2] if command[0] == sys.executable else command[0] for command in found]
-        assert tools == ["avrdude", "stm32flash", "esptool"]
+        assert tools == ["avrdude", "stm32flash", "esptool", "avrdude", "pyocd"]
         ports = [word for command in found for word in command if word.startswith("/dev/pts/")]
-        assert [holders(port) for port in ports] == [[], [], []]  # so the flashers take them
+        assert [holders(port) for port in ports[:3]] == [[], [], []]  # so the flashers take them
         for command in found:
             ended = subprocess.run(command, check=False, capture_output=True, timeout=LIMIT_S)
             assert ended.returncode == 0, ended

@@ -1,4 +1,8 @@
-"""``hilbench bench-up``: bootloaders on PTYs for a person, until Ctrl-C."""
+"""``hilbench bench-up``: the virtual bench for a person, until Ctrl-C.
+
+Whole emulated boards behind their real way in (a bootloader, a debug probe), and bootloaders of chips
+that are not emulated, which keep what is written to them.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,10 @@ import tempfile
 import threading
 from pathlib import Path
 
-HELP = "bring up bootloaders on PTYs, to try flashing tools without hardware"
+HELP = "bring up the virtual bench, to try flashing tools without hardware"
 EXAMPLES = """\
   hilbench bench-up                          until Ctrl-C
-  hilbench bench-up --fault "bit flip"       every board stores one bit wrongly
+  hilbench bench-up --fault "bit flip"       the bootloaders store one bit wrongly
   hilbench bench-up --fault list             the faults there are"""
 
 _IMAGE = bytes(range(256)) * 16  # anything that is not erased flash
@@ -24,6 +28,10 @@ _COMMANDS = {  # by class of double
     "Esp32Rom": "{python} -m esptool --chip esp32 --port {port} --no-stub --before no-reset "
     f"--after no-reset write-flash {_APP_OFFSET} {{image}}",
 }
+_BOARDS = {  # by id in the boards that hilbench carries
+    "uno": "avrdude -c arduino -p atmega328p -P {port} -b 115200 -D -U flash:w:{hex}:i",
+    "microbit": "{python} -m pyocd flash --uid {probe} --target nrf51 {elf}",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fault",
         default="none",
         metavar="FAULT",
-        help="what goes wrong on every board (default: none; 'list' names them)",
+        help="what goes wrong in the bootloaders (default: none; 'list' names them)",
     )
 
 
@@ -58,6 +66,43 @@ def run(args: argparse.Namespace) -> int:
                 port=double.address, image=shlex.quote(str(image)), python=sys.executable
             )
             print(f"{what}\n  {line}\n")
+        if args.fault == doubles.Fault.NONE:
+            for board, command in _BOARDS.items():
+                _bring_up(board, command, Path(folder), stack)
+            print(
+                "hilbench starts boards of its own, flashes them by the same tools and measures:\n"
+                "hilbench run MODEL.tflite --vectors X.npz --board uno --board microbit\n"
+            )
         print("Ctrl-C ends it.", flush=True)
         threading.Event().wait()
     return 0
+
+
+def _bring_up(board_id: str, command: str, folder: Path, stack: contextlib.ExitStack) -> None:
+    """Start a whole emulated board with erased flash; says why where it cannot."""
+    from hilbench import plugins  # noqa: PLC0415
+    from hilbench.board.images import find_image  # noqa: PLC0415
+    from hilbench.config import load_boards  # noqa: PLC0415
+    from hilbench.config.defaults import carried_boards_path  # noqa: PLC0415
+    from hilbench.drivers.flashers._files import intel_hex, load_segments  # noqa: PLC0415
+    from hilbench.errors import HilbenchError  # noqa: PLC0415
+
+    board = load_boards(carried_boards_path())[board_id]
+    try:
+        image = find_image(board.firmware)
+        emulated = plugins.load("emulators", str(board.emulator)).start(
+            board, board.timeouts.start_s
+        )
+    except HilbenchError as error:
+        print(f"not up: {board_id}: {error}\n")
+        return
+    stack.callback(emulated.stop)
+    (hex_file := folder / f"{board_id}.hex").write_text(intel_hex(load_segments(board, image)))
+    line = command.format(
+        port=emulated.link_address,
+        probe=emulated.probe_address,
+        hex=shlex.quote(str(hex_file)),
+        elf=shlex.quote(str(image.path)),
+        python=sys.executable,
+    )
+    print(f"{board_id}: {emulated.emulator}, console {emulated.link_address}\n  {line}\n")
