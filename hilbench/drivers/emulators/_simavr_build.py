@@ -6,18 +6,13 @@ hilbench only starts it. The bootloader is ours.
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
 
-from hilbench.errors import ToolMissingError
+from hilbench.drivers.emulators._compile import compiled
 
 SOURCES = Path(__file__).parent / "simavr_runner"
 RUNNER = "simavr-runner"
@@ -32,7 +27,6 @@ _BOOT_COMMAND = (
     *("avr-gcc", "-mmcu=atmega328p", "-std=c99", "-Os", "-mrelax", "-Wall", "-Wextra"),
     *("-nostartfiles", f"-Wl,--section-start=.text={BOOT_ADDRESS:#x}", "boot.c"),
 )
-_TIMEOUT_S = 120.0
 
 
 @cache
@@ -60,43 +54,4 @@ def bootloader(signature: int | None = None) -> bytes:
 
 
 def _built(name: str, command: Sequence[str], packages: str, why: str) -> Path:
-    if (compiler := shutil.which(command[0])) is None:
-        raise ToolMissingError(
-            f"{command[0]} is not installed and {why}; install it with: apt-get install {packages}"
-        )
-    # What the preprocessor makes of it is what is compiled: headers and their versions included.
-    text = _run(
-        (compiler, *(a for a in command[1:] if not a.startswith(("-l", "-Wl"))), "-E", "-P")
-    )
-    if isinstance(text, bytes):
-        key = hashlib.sha256(text + "\0".join(command).encode()).hexdigest()[:16]
-        path = _cache_folder() / key / name
-        if path.exists():
-            return path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            built = Path(folder) / name
-            text = _run((compiler, *command[1:], "-o", str(built)))
-            if isinstance(text, bytes):
-                built.rename(path)  # whole or not at all, whoever else builds it
-                return path
-    raise ToolMissingError(
-        f"{name} cannot be built and {why} ({text}); "
-        f"install what it needs with: apt-get install {packages}"
-    )
-
-
-def _run(command: Sequence[str]) -> bytes | str:
-    """Return what a compiler printed, or the line that says why it failed."""
-    done = subprocess.run(
-        command, cwd=SOURCES, capture_output=True, check=False, timeout=_TIMEOUT_S
-    )
-    if done.returncode == 0:
-        return done.stdout
-    lines = done.stderr.decode(errors="replace").splitlines()
-    return next((line.strip() for line in lines if "error:" in line), f"exit {done.returncode}")
-
-
-def _cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "hilbench"
+    return compiled(name, command, SOURCES, install=f"apt-get install {packages}", why=why)
