@@ -14,11 +14,13 @@ from collections.abc import Iterator
 
 from hilbench.drivers.emulators._bridge import PtyBridge
 from hilbench.drivers.emulators._deadline import Deadline
+from hilbench.drivers.emulators._edges import MarkerEdge
 from hilbench.drivers.emulators._probe_bridge import ProbeBridge, ProbeFaults
 from hilbench.drivers.emulators._process import EmulatorProcess, find_tool, missing
 from hilbench.drivers.emulators._qmp import QmpClient
 from hilbench.drivers.emulators._rsp import RspClient
 from hilbench.drivers.emulators._segments import image_bytes, segments
+from hilbench.drivers.emulators._tcg_plugin import TcgPlugin
 from hilbench.errors import BoardError, ConfigError, FlashError, LinkError
 from hilbench.records import BoardConfig, Image, TimeBase
 
@@ -37,7 +39,8 @@ _DEATH_GRACE_S = 1.0  # between a closed socket and an exit status
 class QemuBoard:
     """A QEMU machine with a PTY in front of its UART. One thread at a time, but for stop().
 
-    With ``probe = "pyocd"`` it also has a debug probe for pyOCD at ``probe_address``.
+    With ``probe = "pyocd"`` it also has a debug probe for pyOCD at ``probe_address``, and with
+    ``plugin = "classes"`` it counts instructions by class and stamps the marker's edges.
     """
 
     time_base: TimeBase = "instructions"
@@ -48,20 +51,29 @@ class QemuBoard:
         self, config: BoardConfig, timeout_s: float, faults: ProbeFaults | None = None
     ) -> None:
         program = find_tool(PROGRAM, PACKAGE, "emulated ARM boards")
-        machine, with_probe = _machine_and_probe(config)
+        machine, with_probe, with_plugin = _options(config)
         self._config = config
         self._core_lock = threading.RLock()  # the probe's thread and the board's owner
         self._probe: ProbeBridge | None = None
+        self._plugin = TcgPlugin(config.id, machine, program) if with_plugin else None
+        plugin_arguments, plugin_fds = (
+            (self._plugin.arguments, self._plugin.fds) if self._plugin else ((), ())
+        )
         ours, theirs = zip(*(socket.socketpair() for _ in range(3)), strict=True)
         qmp, gdb, uart = ours
         with contextlib.ExitStack() as on_failure:
+            if self._plugin is not None:
+                on_failure.callback(self._plugin.close)
             for sock in ours:
                 on_failure.callback(sock.close)
             try:
                 self._process = EmulatorProcess(
                     config.id,
-                    [program, *_arguments(machine, *(s.fileno() for s in theirs))],
-                    [s.fileno() for s in theirs],
+                    [
+                        *(program, *_arguments(machine, *(s.fileno() for s in theirs))),
+                        *plugin_arguments,
+                    ],
+                    [*(s.fileno() for s in theirs), *plugin_fds],
                 )
             finally:
                 for sock in theirs:
@@ -143,6 +155,22 @@ class QemuBoard:
         with self._core_lock, self._or_died():
             self._qmp.reset(Deadline(self._config.timeouts.start_s))
 
+    def marker_edges(self) -> list[MarkerEdge]:
+        """Return the marker's edges since the emulator was started, oldest first.
+
+        An edge is here before the firmware can report what it did after it.
+
+        Raises:
+            ConfigError: the plugin is off.
+            BoardError: QEMU's log is not understood; quotes it.
+        """
+        if self._plugin is None:
+            raise ConfigError(
+                f"board {self._config.id}: marker edges are not stamped; "
+                'add plugin = "classes" to its emulator_args'
+            )
+        return self._plugin.marker_edges()
+
     def check_alive(self) -> None:
         """Raise BoardError with exit status and last words when QEMU has died."""
         self._process.check_alive()
@@ -152,6 +180,8 @@ class QemuBoard:
         self._process.stop()
         if self._probe is not None:
             self._probe.stop()
+        if self._plugin is not None:
+            self._plugin.close()
         self._bridge.stop()
         for sock in self._sockets:
             sock.close()
@@ -170,7 +200,7 @@ def start(board: BoardConfig, timeout_s: float) -> QemuBoard:
     """Start QEMU with an empty board.
 
     Raises:
-        ToolMissingError: QEMU is not installed.
+        ToolMissingError: QEMU is not installed, or no compiler for the plugin that is asked for.
         ConfigError: an emulator argument that does not exist.
         BoardError: QEMU ended at once, e.g. an unknown machine.
         LinkError: QEMU was not ready within ``timeout_s``.
@@ -178,20 +208,26 @@ def start(board: BoardConfig, timeout_s: float) -> QemuBoard:
     return QemuBoard(board, timeout_s)
 
 
-def _machine_and_probe(config: BoardConfig) -> tuple[str, bool]:
+def _options(config: BoardConfig) -> tuple[str, bool, bool]:
+    """Return the machine, and whether it has a probe and the plugin."""
     arguments = dict(config.emulator_args)
     machine = arguments.pop("machine", MACHINES.get(config.firmware, config.firmware))
     probe = arguments.pop("probe", None)
+    plugin = arguments.pop("plugin", None)
     if arguments:
         raise ConfigError(
             f"board {config.id}: the qemu emulator has no argument {next(iter(arguments))!r}; "
-            "known: machine, probe"
+            "known: machine, probe, plugin"
         )
     if probe not in {None, "pyocd"}:
         raise ConfigError(
             f"board {config.id}: the qemu emulator has no probe {probe!r}; known: pyocd"
         )
-    return machine, probe is not None
+    if plugin not in {None, "classes"}:
+        raise ConfigError(
+            f"board {config.id}: the qemu emulator has no plugin {plugin!r}; known: classes"
+        )
+    return machine, probe is not None, plugin is not None
 
 
 def _arguments(machine: str, qmp_fd: int, gdb_fd: int, uart_fd: int) -> list[str]:
