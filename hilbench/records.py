@@ -79,8 +79,7 @@ class BoardConfig:
     baud: int = 115200
     flasher: FlasherConfig | None = None
     meter: str = "none"
-    memory_bytes: int | None = None
-    supply_v: float = 3.3
+    supply_v: float | None = None  # None: nobody said
     active_ma: float | None = None  # synthetic meter: current while an inference runs
     tags: tuple[str, ...] = ()
     notes: str = ""

@@ -188,11 +188,8 @@ class Runner:
                     if not isinstance(cause, HilbenchError):
                         raise
                     self._record(cause, board_id, name, number)
-                    if not _board_survives(cause) and not _answers(board):
-                        raise BoardError(
-                            f"board {board_id}: does not answer after the failure of {name}; "
-                            "its remaining cells are not measured"
-                        ) from error
+                    if not _board_survives(cause):
+                        _bring_back(board, name)
                     remaining = self.sessions - number + 1
                     self.progress.shorten(board_id, remaining * len(variant.vectors.x) - done)
                     return
@@ -254,12 +251,19 @@ def _board_survives(error: HilbenchError) -> bool:
     )
 
 
-def _answers(board: OpenBoard) -> bool:
+def _bring_back(board: OpenBoard, variant: str) -> None:
+    """Reset the board after a fault.
+
+    Raises:
+        BoardError: it does not come back, whatever was tried; the rest of it is not measured.
+    """
     try:
         board.start_session()
-    except HilbenchError:
-        return False
-    return True
+    except HilbenchError as error:
+        raise BoardError(
+            f"board {board.config.id}: did not come back after the failure of {variant}, its "
+            f"remaining cells are not measured: {error}"
+        ) from error
 
 
 def board_record(board: OpenBoard, image: Image) -> BoardRecord:

@@ -33,7 +33,6 @@ BOARD_KEYS = {
     "baud": Key("integer", at_least=1),
     "flasher": Key("string or table", plugin="flashers"),
     "meter": Key("string", plugin="power"),
-    "memory_bytes": Key("integer", at_least=1),
     "supply_v": Key("number", above=0),
     "active_ma": Key("number", above=0),
     "power": Key("table"),

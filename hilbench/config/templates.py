@@ -31,7 +31,6 @@ tags = ["emulated", "cortex-m"]
 # chip = "stm32l4r5"      # compared with what the board says of itself
 # baud = 115200
 # meter = "none"
-# memory_bytes = 655360   # RAM of the chip
 # supply_v = 3.3
 # tags = ["desk"]
 # notes = "unit 2, blue wire"

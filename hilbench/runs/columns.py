@@ -69,7 +69,7 @@ COLUMNS = (
     Column("restore", "string", "", "first", "who restores the input: board or host"),
     Column("energy_uj", "float64", "uJ", "median", "of one inference, mean of a session"),
     Column("energy_source", "string", "", "first", "none, synthetic (constant current, no measurement), or the instrument"),
-    Column("supply_v", "float64", "V", "cell", "supply voltage in boards.toml"),
+    Column("supply_v", "float64", "V", "cell", "supply voltage in boards.toml; NaN where it says none"),
     Column("accuracy_metric", "string", "", "first", "top1, auc, mse; empty for none"),
     Column("accuracy", "float64", "", "median", "of the board's own outputs"),
     Column("accuracy_low", "float64", "", "median", "95 % confidence interval: Wilson, Hanley-McNeil, normal"),

@@ -71,7 +71,7 @@ class BoardRecord:
     compiler: str
     flags: str
     image: ImageMemory
-    supply_v: float
+    supply_v: float | None
     active_ma: float | None
     tags: tuple[str, ...] = ()
     notes: str = ""

@@ -47,14 +47,14 @@ def test_minimal_board_gets_no_invented_figures(bench):
     assert (loaded.id, loaded.firmware, loaded.serial) == ("m4", "p", "/dev/ttyACM0")
     assert loaded.meter == "none"
     assert loaded.active_ma is None
-    assert loaded.memory_bytes is None
+    assert loaded.supply_v is None
     assert loaded.source == "boards.toml"
 
 
 def test_every_key_arrives(bench):
     text = board(
         'firmware = "mps2-an386"\nchip = "c"\nemulator = "qemu"\nbaud = 9600\n'
-        'flasher = "emulator"\nmeter = "synthetic"\nmemory_bytes = 4096\nsupply_v = 3\n'
+        'flasher = "emulator"\nmeter = "synthetic"\nsupply_v = 3\n'
         'active_ma = 7\ntags = ["a", "b"]\nnotes = "n"\nemulator_args = { icount = "6", b = "" }\n'
         "[board.m4.timeouts]\nstart_s = 1\nhello_s = 2\nreply_s = 3\nrun_s = 4\nflash_s = 5.5\n"
     )
@@ -66,13 +66,13 @@ def test_every_key_arrives(bench):
     limits = loaded.timeouts
     assert (limits.start_s, limits.hello_s, limits.reply_s) == (1, 2, 3)
     assert (limits.run_s, limits.flash_s) == (4, 5.5)
-    assert (loaded.baud, loaded.memory_bytes, loaded.notes) == (9600, 4096, "n")
+    assert (loaded.baud, loaded.notes) == (9600, "n")
 
 
 def test_unknown_key(bench):
     assert sentence(bench(board(MINIMAL + 'emulater = "qemu"'))) == (
         "boards.toml: [board.m4] unknown key 'emulater'; known: firmware, chip, emulator, "
-        "emulator_args, serial, baud, flasher, meter, memory_bytes, supply_v, active_ma, power, "
+        "emulator_args, serial, baud, flasher, meter, supply_v, active_ma, power, "
         "quarantine, tags, notes, timeouts (did you mean 'emulator'?)"
     )
 

@@ -39,6 +39,11 @@ def open_meter(board: BoardConfig) -> SyntheticMeter:
     Raises:
         ConfigError: boards.toml does not say active_ma.
     """
+    if board.supply_v is None:
+        raise ConfigError(
+            f'{board.source}: [board.{board.id}] meter = "synthetic" needs supply_v, the supply in '
+            f'V while an inference runs; add it, or use meter = "none"'
+        )
     if board.active_ma is None:
         raise ConfigError(
             f'{board.source}: [board.{board.id}] meter = "synthetic" needs active_ma, the current '
