@@ -167,6 +167,8 @@ def _print_notes(frame: pd.DataFrame, console: Console) -> None:
             "instr: instructions counted by QEMU, not a time and not cycles of a chip; "
             "identical in every run."
         )
+    if "cycles" in set(frame["time_base"]):
+        notes.append("cycles: exact, of the simulated chip; the memory around an RTL core is ours.")
     if "host" in set(frame["time_base"]):
         notes.append("native: this computer's time, as noisy as it is.")
     if "synthetic" in set(frame["energy_source"]):
