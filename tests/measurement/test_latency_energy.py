@@ -144,11 +144,18 @@ def test_no_meter_is_unknown_not_zero():
     assert session_energy_uj(meter, summarise([run([5])]), QEMU) is None
 
 
-def test_synthetic_meter_without_a_current():
-    board = BoardConfig("b", "p", source="boards.toml")
+@pytest.mark.parametrize(
+    ("known", "missing"),
+    [
+        ({"supply_v": 3.3}, "active_ma, the current in mA"),
+        ({"active_ma": 2.0}, "supply_v, the supply in V"),
+    ],
+)
+def test_synthetic_meter_makes_no_figure_up(known, missing):
+    board = BoardConfig("b", "p", source="boards.toml", **known)
     assert sentence(synthetic.open_meter, board, kind=ConfigError) == (
-        'boards.toml: [board.b] meter = "synthetic" needs active_ma, the current in mA while an '
-        'inference runs; add it, or use meter = "none"'
+        f'boards.toml: [board.b] meter = "synthetic" needs {missing} while an inference runs; add '
+        'it, or use meter = "none"'
     )
 
 
