@@ -142,7 +142,7 @@ def check_clock(
         BoardError, LinkError: no reply.
     """
     if clock.time_base not in {"host", "time"}:
-        return Check("clock", "skipped", f"ticks are {clock.time_base}, not a time")
+        return _check_counter_runs(client, hello.counter_hz, clock.time_base)
     short = _slept(client, _SHORT_US, hello.counter_hz, now)
     long = _slept(client, _LONG_US, hello.counter_hz, now)
     short_board_s, short_host_s = min(short, key=lambda t: t[1] - t[0])
@@ -162,6 +162,17 @@ def check_clock(
         step = "an RC oscillator? use the crystal, or compare latencies of this board only"
         return Check("clock", "warn", f"{fact}, a crystal is within {CRYSTAL_PPM:,}", step)
     return Check("clock", "ok", fact)
+
+
+def _check_counter_runs(client: Idles, counter_hz: int, time_base: str) -> Check:
+    """All that can be said of ticks that are no time: a sleep is not shorter than was asked for."""
+    ticks = client.idle(_SHORT_US)
+    least = counter_hz * _SHORT_US // 1_000_000
+    if ticks >= least:
+        return Check("clock", "skipped", f"ticks are {time_base}, not a time")
+    fact = f"{ticks:,} ticks in {_SHORT_US // 1000} ms of sleep, at least {least:,} are due"
+    step = "does the counter run, and does hb_port_idle() sleep as long as it is told?"
+    return Check("clock", "failed", fact, step)
 
 
 def _slept(

@@ -100,6 +100,19 @@ def test_ticks_that_are_no_time_are_not_compared():
 
 
 @pytest.mark.parametrize(
+    ("ticks", "state"), [(0, "failed"), (19_999, "failed"), (20_000, "skipped")]
+)
+def test_ticks_that_are_no_time_are_due_all_the_same(ticks, state):
+    clock = ClockInfo("cycles", "us", 1.0, HZ, "declared")
+    check = doctor.check_clock(SimpleNamespace(idle=lambda _us: ticks), HELLO, clock)
+    assert check.state == state
+    if state == "failed":
+        assert check.fact == f"{ticks:,} ticks in 20 ms of sleep, at least 20,000 are due"
+        step = "does the counter run, and does hb_port_idle() sleep as long as it is told?"
+        assert check.next_step == step
+
+
+@pytest.mark.parametrize(
     ("rate", "state", "share"),
     [(11_000, "ok", "95%"), (9_800, "ok", "85%"), (9_000, "warn", "78%")],
 )
