@@ -58,6 +58,11 @@ def to_write(source):
             declared() - SHARED_ON_CORTEX_M | {"hb_cortex_m_irq"},
         ),
         (
+            "nrf51",
+            {"port.mk", "port.c", "idle.c", "hb_port_config.h"},
+            declared() - SHARED_ON_CORTEX_M | {"hb_cortex_m_irq", "hb_port_idle"},
+        ),
+        (
             "riscv-vexriscv",
             {"port.mk", "port.c", "hb_port_config.h", "startup.c", "image.ld"},
             declared(),
@@ -67,13 +72,74 @@ def to_write(source):
 def test_every_function_of_hb_port_h_is_asked_for(firmware, like, files, functions):
     written = create_port("my-board", like, firmware)
     assert {p.name for p in written} == files
-    source = (firmware / "ports/my-board/port.c").read_text()
+    source = "".join(p.read_text() for p in written if p.suffix == ".c")
     assert to_write(source) == functions
     for path in written:
         assert not re.search(r"@\w+", path.read_text()), path
     if like == "mps2-an386":
         assert len(functions) == 8  # as the document says
         assert "RAM_BYTES := 0x40000" in (firmware / "ports/my-board/port.mk").read_text()
+
+
+@pytest.mark.parametrize(
+    ("like", "own"),
+    [
+        ("mps2-an386", False),
+        ("stm32f4", False),
+        ("nrf51", True),
+        ("nrf52840", True),
+        ("rp2040", True),
+    ],
+)
+def test_a_port_like_one_that_cannot_sleep_on_systick_gets_an_idle_of_its_own(firmware, like, own):
+    files = {p.name: p.read_text() for p in create_port("my-board", like, firmware)}
+    assert ("\nIDLE_SOURCE := ports/my-board/idle.c\n" in files["port.mk"]) == own
+    assert ("idle.c" in files) == own
+    if own:
+        row = next(line for line in DOC.splitlines() if "cannot sleep on SysTick:" in line)
+        assert f"`{like}`" in row
+
+
+def test_the_documents_grep_lists_every_place_that_the_command_counts(
+    firmware, monkeypatch, capsys
+):
+    monkeypatch.setattr("hilbench.cli.commands.new_port.FIRMWARE", firmware)
+    main(["new-port", "my-board", "--like", "rp2040"])
+    line = "    grep -n '#error' device_firmware/ports/my-board/*\n"
+    assert line in DOC
+    done = subprocess.run(
+        line, shell=True, cwd=firmware.parent, capture_output=True, text=True, check=True
+    )
+    assert f"{len(done.stdout.splitlines())} places are marked #error" in capsys.readouterr().out
+
+
+def test_the_document_has_what_the_config_asks_for(firmware):
+    config = create_port("my-board", "stm32f4", firmware)[0].read_text()
+    sizes = DOC[DOC.index("## Step 2") : DOC.index("## Steps 3 to 6")]
+    for name in re.findall(r'#error "(\w+):', config):
+        assert f"`{name}`" in sizes
+
+
+@pytest.mark.parametrize("port", ["nrf51", "stm32f4"])
+def test_the_sizes_that_the_document_gives_are_those_of_the_ports(port):
+    row = next(line for line in DOC.splitlines() if re.match(rf"\| \d+ KB \(`{port}`\)", line))
+    stated = [int(number) for number in re.findall(r"\d+", row.replace(port, ""))]
+    config = (FIRMWARE / "ports" / port / "hb_port_config.h").read_text()
+    makefile = (FIRMWARE / "ports" / port / "port.mk").read_text()
+    memory = {
+        name: int(re.search(rf"{name}_BYTES := (\S+)", makefile)[1], 0) for name in ("RAM", "STACK")
+    }
+    sizes = [
+        int(re.search(rf"HB_{name} +(\d+)", config)[1])
+        for name in ("PACKET_BYTES", "RING_BYTES", "TICKS_CAPACITY", "PROFILE_CAPACITY")
+    ]
+    assert stated[:-1] == [memory["RAM"] // 1024, memory["STACK"], *sizes]
+
+
+def test_the_models_and_vectors_of_the_document_exist():
+    paths = re.findall(r"hilbench/zoo/\S+?\.(?:tflite|npz|toml)", DOC)
+    assert len(paths) == 3
+    assert all((ROOT / path).exists() for path in paths)
 
 
 def test_the_document_names_every_function():
@@ -94,14 +160,20 @@ def test_what_is_written_is_formatted(firmware):
         pytest.skip("no clang-format: apt-get install clang-format")
     shutil.copy(ROOT / ".clang-format", firmware / ".clang-format")
     files = []
-    for name, like in (("a", "posix"), ("b", "stm32f4"), ("c", "riscv-vexriscv")):
+    for name, like in (("a", "posix"), ("b", "rp2040"), ("c", "riscv-vexriscv")):
         files += [p for p in create_port(name, like, firmware) if p.suffix in {".c", ".h"}]
     for file in files:  # clang-format cannot read a function that is an #error
         file.write_text(re.sub(r"^#error.*", "    ;", file.read_text(), flags=re.MULTILINE))
     port = create_port("d", "posix", firmware)[1]
     port.write_text(follow(port.read_text()))  # the document's own code
     done = subprocess.run(
-        ["clang-format", "--dry-run", "--Werror", port, *(f for f in files if f.stem == "port")],
+        [
+            "clang-format",
+            "--dry-run",
+            "--Werror",
+            port,
+            *(f for f in files if f.stem in {"port", "idle"}),
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -205,12 +277,16 @@ EIGHT = {
 
 
 @pytest.mark.firmware
-def test_eight_functions_are_all_that_a_cortex_m_port_needs(firmware):
+@pytest.mark.parametrize("like", ["mps2-an386", "rp2040"])
+def test_eight_functions_are_all_that_a_cortex_m_port_needs(firmware, like):
     if shutil.which("arm-none-eabi-gcc") is None:
         pytest.skip("no arm-none-eabi-gcc: apt-get install gcc-arm-none-eabi")
-    config, port, _ = create_port("my-board", "mps2-an386", firmware)
+    config, *sources = create_port("my-board", like, firmware)
     config.write_text(re.sub(r"#error.*", "#define HB_UART_IRQ 0u", config.read_text()))
-    port.write_text(re.sub(r'#error "(\w+): .*', lambda found: EIGHT[found[1]], port.read_text()))
+    bodies = EIGHT | {"hb_port_idle": "(void)duration_us;"}  # where it cannot be shared
+    for file in sources:
+        text = re.sub(r'#error "(\w+): .*', lambda found: bodies[found[1]], file.read_text())
+        file.write_text(text)
     done = make(firmware, "my-board")
     assert done.returncode == 0, done.stderr
     assert find_image("my-board", firmware).port == "my-board"
@@ -250,7 +326,10 @@ def test_the_command_says_what_is_next(firmware, monkeypatch, capsys):
     assert main(["new-port", "my-board", "--like", "posix"]) == 0
     out = capsys.readouterr().out
     assert str(firmware / "ports/my-board/port.c") in out
-    assert f"{len(declared())} places are marked #error" in out
+    todo = (
+        f"{len(declared())} places are marked #error (grep -n '#error' {firmware}/ports/my-board/*"
+    )
+    assert todo in out
     assert out.endswith("Then: make -C device_firmware PORT=my-board\n")
 
 

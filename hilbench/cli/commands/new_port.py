@@ -16,7 +16,10 @@ EXAMPLES = """\
   then follow docs/your-board.md"""
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 _MEMORY = re.compile(r"^(CPU_FLAGS|(FLASH|RAM|STACK)_(ORIGIN|BYTES)) *:=.*$", re.MULTILINE)
+_OWN_IDLE = re.compile(r"^IDLE_SOURCE *:=", re.MULTILINE)
 _INCLUDE = re.compile(r"^include (\S+)$", re.MULTILINE)
+# Files of the template that only one flavour needs.
+_ONLY = {"image.ld.in": "bare", "startup.c.in": "bare", "idle.c.in": "cortex-m-idle"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,8 +41,8 @@ def run(args: argparse.Namespace) -> int:
         print(path)
     todo = sum(path.read_text(encoding="utf-8").count("\n#error") for path in written)
     print(
-        f"{todo} places are marked #error; docs/your-board.md says what each must do. Then: "
-        f"make -C device_firmware PORT={args.name}"
+        f"{todo} places are marked #error (grep -n '#error' {written[0].parent}/* lists them); "
+        f"docs/your-board.md says what each must do. Then: make -C device_firmware PORT={args.name}"
     )
     return 0
 
@@ -76,7 +79,7 @@ def create_port(name: str, like: str, firmware: Path) -> list[Path]:
     files = {
         source.name.removesuffix(".in"): fill(source.read_text(encoding="utf-8"), flavour, values)
         for source in sorted(template.glob("*.in"))
-        if flavour == "bare" or source.name not in {"image.ld.in", "startup.c.in"}
+        if _ONLY.get(source.name, flavour) == flavour
     }
     folder.mkdir()
     for file, text in files.items():
@@ -109,5 +112,5 @@ def _kind(firmware: Path, like: str) -> tuple[str, str]:
     everything = "\n".join([makefile, *included])
     memory = "\n".join(match[0] for match in _MEMORY.finditer(everything))
     if "shared/cortex_m/cortex_m.mk" in everything:
-        return "cortex-m", memory
+        return ("cortex-m-idle" if _OWN_IDLE.search(everything) else "cortex-m"), memory
     return ("host" if "HOST_CC" in makefile else "bare"), memory
