@@ -47,13 +47,19 @@ def summarise(runs: Sequence[RunResult]) -> TicksSummary:
     """Combine the RUNs of one session.
 
     Raises:
-        MeasurementError: there are no inferences, or ticks and totals contradict each other.
+        MeasurementError: there are no inferences, the counter stands still, or ticks and totals
+            contradict each other.
     """
     inferences = sum(r.inferences for r in runs)
     if inferences == 0:
         raise MeasurementError("session holds no timed inference; ask for at least 1 iteration")
     for index, run in enumerate(runs):
         _check(run, index)
+    if max(r.ticks_max for r in runs) == 0:
+        raise MeasurementError(
+            f"{inferences} timed inferences took 0 ticks; the board's counter stands still or is too "
+            "slow for this model: fix hb_port_counter, and see `hilbench doctor`"
+        )
     stored = sum(len(r.ticks) for r in runs)
     ticks = np.concatenate([r.ticks for r in runs])
     timed = [r for r in runs if r.inferences]

@@ -179,3 +179,10 @@ def test_meter_that_gives_nonsense():
     assert sentence(session_energy_uj, Broken(), summarise([run([25])]), QEMU) == (
         "meter 'broken' gives nan uJ for 1 us; check the meter"
     )
+
+
+def test_a_counter_that_stands_still_is_not_a_latency_of_zero():
+    assert sentence(summarise, [run([0, 0, 0])]) == (
+        "3 timed inferences took 0 ticks; the board's counter stands still or is too slow for this "
+        "model: fix hb_port_counter, and see `hilbench doctor`"
+    )
