@@ -23,7 +23,7 @@ from rich.table import Table
 from hilbench import plugins
 from hilbench.board.client import BoardClient
 from hilbench.board.images import find_image
-from hilbench.errors import HilbenchError
+from hilbench.errors import EXIT_PASS, EXIT_REGRESSION, HilbenchError
 from hilbench.protocol.jobs import DATA_HEADER_BYTES, Job, ReadJob, WriteJob
 from hilbench.protocol.messages import Region
 from hilbench.records import BoardConfig, Timeouts
@@ -116,7 +116,8 @@ def main() -> int:
     }
     RESULT.write_text(json.dumps(document, indent=2) + "\n")
     console.print(f"written to {RESULT.relative_to(ROOT)}")
-    return 0
+    worst = min(result["to_board"], result["to_host"])
+    return EXIT_PASS if worst >= GOAL else EXIT_REGRESSION
 
 
 if __name__ == "__main__":

@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-TimeBase = Literal["cycles", "instructions", "host", "time"]
+TimeBase = Literal["cycles", "instructions", "host", "time", "unknown"]
 """What a tick count means: exact cycles (simavr, RTL), instructions (QEMU with icount), host time
-(native board), or time on a real board."""
+(native board), time on a real board, or unknown: a program behind a PTY."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ Everything above this module sees an ``OpenBoard`` and does not know whether it 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
@@ -26,7 +27,9 @@ UNITS: dict[TimeBase, str] = {
     "cycles": "cycles",
     "host": "us",
     "time": "us",
+    "unknown": "ticks",
 }
+PTY_FOLDER = "/dev/pts/"
 
 OnState = Callable[[str], None]
 
@@ -54,6 +57,14 @@ class OpenBoard:
     def emulated(self) -> EmulatedBoard | None:
         """The emulator that runs now; None of a real board."""
         return self.access.emulated
+
+    @property
+    def emulated_by(self) -> str | None:
+        """The emulator's name and version, what is known of one that is not ours, None: hardware."""
+        if self.emulated is not None:
+            return self.emulated.emulator
+        address = self.access.address()
+        return f"unknown, behind the PTY {address}" if is_pty(address) else None
 
     def start_session(self) -> HelloReply:
         """Reset the board and greet it; a board that was just flashed is not reset again.
@@ -152,7 +163,7 @@ def open_board(
             client, hello = found.client, found.hello
             recoveries.append(found.story)
         check_identity(config, image, hello)
-        clock = clock_info(hello, access.emulated)
+        clock = clock_info(hello, access.emulated, access.address())
         yield OpenBoard(config, image, client, hello, clock, access, flashed, recoveries)
 
 
@@ -181,8 +192,15 @@ def check_identity(config: BoardConfig, image: Image, hello: HelloReply) -> None
         )
 
 
-def clock_info(hello: HelloReply, emulated: EmulatedBoard | None) -> ClockInfo:
+def is_pty(address: str) -> bool:
+    """Return whether a program is behind the address: no hardware is, whatever its table says."""
+    return "://" not in address and os.path.realpath(address).startswith(PTY_FOLDER)
+
+
+def clock_info(hello: HelloReply, emulated: EmulatedBoard | None, address: str) -> ClockInfo:
     """Say what one tick of the board's counter means.
+
+    Behind a PTY that hilbench did not open stands a program whose time nobody knows.
 
     Raises:
         BoardError: the board states no counter rate.
@@ -192,10 +210,13 @@ def clock_info(hello: HelloReply, emulated: EmulatedBoard | None) -> ClockInfo:
             f"port {hello.port}: counter rate is 0 Hz, so ticks cannot become a time; "
             "set counter_hz in the port"
         )
-    time_base: TimeBase = "time" if emulated is None else emulated.time_base
-    per_tick = (
-        1e6 / hello.counter_hz if emulated is None else emulated.units_per_tick(hello.counter_hz)
-    )
+    time_base: TimeBase
+    if emulated is not None:
+        time_base, per_tick = emulated.time_base, emulated.units_per_tick(hello.counter_hz)
+    elif is_pty(address):
+        time_base, per_tick = "unknown", 1.0
+    else:
+        time_base, per_tick = "time", 1e6 / hello.counter_hz
     return ClockInfo(
         time_base=time_base,
         unit=UNITS[time_base],

@@ -169,6 +169,8 @@ def _print_notes(frame: pd.DataFrame, console: Console) -> None:
         )
     if "cycles" in set(frame["time_base"]):
         notes.append("cycles: exact, of the simulated chip; the memory around an RTL core is ours.")
+    if "unknown" in set(frame["time_base"]):
+        notes.append("ticks: of a program behind a PTY; what they are in time, nobody knows.")
     if "host" in set(frame["time_base"]):
         notes.append("native: this computer's time, as noisy as it is.")
     if "synthetic" in set(frame["energy_source"]):

@@ -33,7 +33,7 @@ COLUMNS = (
     Column("chip", "string", "", "cell", "what the board says of itself"),
     Column("emulated", "boolean", "", "cell", "not hardware"),
     Column("emulator", "string", "", "cell", "name and version; empty for a real board"),
-    Column("time_base", "string", "", "first", "what a tick counts: cycles, instructions, host, time"),
+    Column("time_base", "string", "", "first", "what a tick counts: cycles, instructions, host, time, unknown (a program behind a PTY)"),
     Column("unit", "string", "", "first", "of the latency columns but latency_us"),
     Column("counter_hz", "float64", "Hz", "median", "rate of the board's counter"),
     Column("clock_source", "string", "", "first", "how the board knows that rate: register, measured, declared"),

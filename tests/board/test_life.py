@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import re
 from pathlib import Path
 
 import pytest
 
-from hilbench.board.life import check_identity, clock_info
+from hilbench.board.life import check_identity, clock_info, is_pty
 from hilbench.errors import BoardError, ImageError
 from hilbench.protocol.messages import HelloReply
 from hilbench.records import BoardConfig, Image
@@ -81,10 +83,26 @@ def test_a_missing_clock_is_not_a_number():
         "set counter_hz in the port"
     )
     with pytest.raises(BoardError, match=re.escape(sentence)):
-        clock_info(hello(counter_hz=0), None)
+        clock_info(hello(counter_hz=0), None, "/dev/ttyACM0")
 
 
 def test_a_real_board_counts_time():
-    clock = clock_info(hello(), None)
+    clock = clock_info(hello(), None, "/dev/ttyACM0")
     assert (clock.time_base, clock.unit, clock.per_tick) == ("time", "us", pytest.approx(0.04))
     assert clock.source == "declared"
+
+
+def test_a_program_behind_a_pty_is_no_hardware(tmp_path):
+    master, slave = pty.openpty()
+    try:
+        address = os.ttyname(slave)
+        (link := tmp_path / "ttyBOARD").symlink_to(address)
+        for path in (address, str(link)):
+            assert is_pty(path)
+            clock = clock_info(hello(), None, path)
+            assert (clock.time_base, clock.unit, clock.per_tick) == ("unknown", "ticks", 1.0)
+    finally:
+        os.close(master)
+        os.close(slave)
+    assert not is_pty("/dev/ttyACM0")
+    assert not is_pty("socket://localhost:4000")

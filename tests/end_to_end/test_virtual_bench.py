@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from dataclasses import replace
 
@@ -67,3 +68,21 @@ def test_a_plan_that_no_uno_can_hold_costs_only_its_own_cell(boards, zoo, tmp_pa
     assert frame.loc["mlp_int8", "agreement_tflm"] == 1.0
     assert frame.loc["int8", "error"].startswith("ModelTooLargeError: ")
     assert frame.loc["int8", "plan_bytes"] == 36554
+
+
+def test_an_emulated_board_given_as_a_serial_port_is_still_no_hardware(boards, mlp, tmp_path):
+    """Somebody's emulator behind a PTY: its row says so, and its ticks become no time."""
+    _need(boards["uno"])
+    emulated = plugins.load("emulators", "simavr").start(boards["uno"], 10.0)
+    try:
+        by_port = replace(boards["uno"], id="port", emulator=None, serial=emulated.link_address)
+        outcome = run_suite(replace(mlp, sessions=1), [by_port], results=tmp_path, limit=3)
+    finally:
+        emulated.stop()
+    assert outcome.errors == ()
+    row = hilbench.load(outcome.folder).iloc[0]
+    assert row["emulated"]
+    assert row["emulator"] == f"unknown, behind the PTY {emulated.link_address}"
+    assert (row["time_base"], row["unit"]) == ("unknown", "ticks")
+    assert math.isnan(row["latency_us"])
+    assert row["agreement_tflm"] == 1.0
