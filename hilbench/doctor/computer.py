@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hilbench.doctor.check import Check
+from hilbench.drivers._holders import holders
 
 ROOT = Path("/")
 LATENCY_LIMIT_MS = 1
@@ -121,21 +122,12 @@ def _access(device: str, node: Path, may: Callable[[Path], bool]) -> Check:
 
 
 def _held(device: str, root: Path) -> Check:
-    for process in _processes(root):
-        if process.name == str(os.getpid()):
-            continue
-        with contextlib.suppress(OSError):  # gone meanwhile, or another user's
-            # A Path would not do: "socket:[1]" and the like are no paths.
-            targets = {os.readlink(fd) for fd in (process / "fd").iterdir()}  # noqa: PTH115
-            if device in targets:
-                name = (process / "comm").read_text().strip()
-                return Check(
-                    "held",
-                    "failed",
-                    f"{device} is open in {name} (pid {process.name})",
-                    f"close it: kill {process.name}",
-                )
-    return Check("held", "ok", f"nobody seen to have {device} open")
+    found = holders(device, root / "proc")
+    if not found:
+        return Check("held", "ok", f"nobody seen to have {device} open")
+    who = ", ".join(f"{name} (pid {pid})" for pid, name in found)
+    pids = " ".join(str(pid) for pid, _ in found)
+    return Check("held", "failed", f"{device} is open in {who}", f"close it: kill {pids}")
 
 
 def _latency(device: str, root: Path) -> Check | None:

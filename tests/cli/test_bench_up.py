@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from hilbench.cli import main
-from hilbench.drivers.flashers._ports import holders
+from hilbench.drivers._holders import holders
 from tests.drivers.flashers.conftest import tool_or_skip
 from tests.end_to_end.conftest import need_image
 

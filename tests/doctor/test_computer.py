@@ -90,6 +90,22 @@ def test_who_holds_it(computer):
         "/dev/ttyUSB0 is open in minicom (pid 99)",
         "close it: kill 99",
     )
+    process(computer, 100, "cat", "/dev/ttyUSB0")
+    check = checks(computer)["held"]
+    assert check.fact == "/dev/ttyUSB0 is open in minicom (pid 99), cat (pid 100)"
+    assert check.next_step == "close it: kill 99 100"
+
+
+def test_an_emulator_that_holds_both_ends_of_its_pty_is_nobody_else(computer):
+    (computer / "dev/pts").mkdir()
+    (computer / "dev/pts/987654").touch()
+    process(computer, 99, "qemu", "/dev/ptmx", "/dev/pts/987654")
+    (computer / "proc/99/fdinfo").mkdir()
+    (computer / "proc/99/fdinfo/0").write_text("pos:\t0\ntty-index:\t987654\n")
+    assert checks(computer, "/dev/pts/987654")["held"].state == "ok"
+    (computer / "proc/99/fdinfo/0").write_text("pos:\t0\ntty-index:\t987655\n")
+    check = checks(computer, "/dev/pts/987654")["held"]
+    assert check.fact == "/dev/pts/987654 is open in qemu (pid 99)"
 
 
 def test_latency_timer_and_autosuspend(computer):

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
-from pathlib import Path
 
+from hilbench.drivers._holders import holders
 from hilbench.errors import ConfigError, FlashBusyError, FlashNotFoundError
 from hilbench.interfaces import EmulatedBoard
 from hilbench.records import BoardConfig
-
-_PROC = Path("/proc")
 
 
 def bootloader_port(
@@ -74,30 +71,3 @@ def _check_free(board_id: str, port: str) -> None:
 def _busy(board_id: str, port: str) -> str:
     who = ", ".join(f"{name} (pid {pid})" for pid, name in holders(port)) or "another process"
     return f"board {board_id}: port {port} is in use by {who}; end it, or wait until it has ended"
-
-
-def holders(port: str) -> list[tuple[int, str]]:
-    """Return ``(pid, name)`` of the other processes that have a port open, as far as /proc shows.
-
-    An emulator that holds both ends of its own PTY is not somebody else.
-    """
-    device = os.path.realpath(port)
-    found = []
-    for process in _PROC.iterdir():
-        if not process.name.isdigit() or int(process.name) == os.getpid():
-            continue
-        # Gone meanwhile, or another user's.
-        with contextlib.suppress(OSError):
-            links = {fd.name: os.readlink(fd) for fd in (process / "fd").iterdir()}  # noqa: PTH115 - "socket:[1]" is no path
-            if device in links.values() and not _is_master(process, links, device):
-                found.append((int(process.name), (process / "comm").read_text().strip()))
-    return found
-
-
-def _is_master(process: Path, links: dict[str, str], device: str) -> bool:
-    index = f"tty-index:\t{device.removeprefix('/dev/pts/')}\n"
-    return any(
-        index in (process / "fdinfo" / fd).read_text()
-        for fd, target in links.items()
-        if target.endswith("ptmx")
-    )

@@ -12,7 +12,8 @@ import sys
 
 import pytest
 
-from hilbench.drivers.flashers._ports import bootloader_port, holders
+from hilbench.drivers._holders import holders
+from hilbench.drivers.flashers._ports import bootloader_port
 from hilbench.errors import ConfigError, FlashBusyError, FlashNotFoundError
 from hilbench.records import BoardConfig, FlasherConfig, SerialMatch
 
