@@ -19,6 +19,7 @@
     │   ├── FlashVerifyError     read back differently
     │   └── FlashTimeoutError    the tool did not end; it was killed
     ├── BoardError            3  a board: silent, died, somebody else's
+    │   ├── BoardSilentError     no answer to HELLO
     │   ├── BoardBusyError
     │   ├── BoardQuarantinedError
     │   └── DeviceError          a typed ERROR packet from the firmware
@@ -132,6 +133,10 @@ class FlashTimeoutError(FlashError):
 
 class BoardError(HilbenchError):
     """The board is silent, died, or is not the one boards.toml describes."""
+
+
+class BoardSilentError(BoardError):
+    """The port is open, but nothing answers HELLO on it."""
 
 
 class BoardBusyError(BoardError):

@@ -18,7 +18,7 @@ from hilbench.board.conversation import Conversation
 from hilbench.board.refusals import explain_refusal
 from hilbench.board.results import Batches
 from hilbench.errors import (
-    BoardError,
+    BoardSilentError,
     DeviceError,
     LinkError,
     ModelTooLargeError,
@@ -120,7 +120,7 @@ class BoardClient:
         Boot chatter and the HELLO that a board sends by itself after a reset are passed over.
 
         Raises:
-            BoardError: no HELLO within ``hello_s``; counts what was heard instead.
+            BoardSilentError: no HELLO within ``hello_s``; counts what was heard instead.
         """
         self._loaded = None
         self._model_sha256 = self._profile_vector = None
@@ -140,7 +140,7 @@ class BoardClient:
         transfer.submit(request)
         if not talk.step_until(lambda: request.done, self._timeouts.hello_s):
             noise = self._decoder.noise_bytes - noise_before
-            raise BoardError(
+            raise BoardSilentError(
                 f"board {self._id}: no HELLO within {self._timeouts.hello_s:g} s; heard "
                 f"{talk.bytes_received} bytes, of them {noise} in damaged packets, and "
                 f"{transfer.foreign_packets} packets of other sessions; check port, baud rate "
@@ -158,7 +158,7 @@ class BoardClient:
         """Reset the board, wait for its boot, start a new session.
 
         Raises:
-            BoardError: no HELLO within ``hello_s`` after the reset.
+            BoardSilentError: no HELLO within ``hello_s`` after the reset.
         """
         talk = self._session()
         boots = talk.transfer.boot_hellos

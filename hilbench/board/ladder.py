@@ -14,6 +14,7 @@ from hilbench.board.client import BoardClient
 from hilbench.errors import (
     BoardBusyError,
     BoardError,
+    BoardSilentError,
     FlashError,
     HilbenchError,
     LinkError,
@@ -88,9 +89,11 @@ def climb(board_id: str, ladder: Sequence[Rung], first: HilbenchError) -> Recove
 
     Raises:
         BoardError: nothing helped; says what each rung said.
+        BoardSilentError: so it is, and where a rung got through to the port, nobody answered there.
         BoardBusyError: the port is in another process's hands; nothing is forced then.
     """
     failed: list[str] = []
+    silent = isinstance(first, BoardSilentError)
     for rung in ladder:
         try:
             client = rung.act()
@@ -99,13 +102,14 @@ def climb(board_id: str, ladder: Sequence[Rung], first: HilbenchError) -> Recove
             raise
         except FAULTS as error:
             failed.append(f"{rung.name} ({_fact(error, board_id)})")
+            silent = silent or isinstance(error, BoardSilentError)
             continue
         vain = f", {', '.join(failed)} did not" if failed else ""
         return Recovery(
             client, hello, f"{rung.name} worked{vain}; began with: {_fact(first, board_id)}"
         )
     tried = f"tried in vain: {', '.join(failed)}" if failed else "nothing else can be tried"
-    raise BoardError(f"{first}; {tried}") from first
+    raise (BoardSilentError if silent else BoardError)(f"{first}; {tried}") from first
 
 
 def _fact(error: HilbenchError, board_id: str) -> str:

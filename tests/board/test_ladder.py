@@ -18,7 +18,14 @@ from hilbench.board.images import find_image
 from hilbench.board.ladder import Rung, climb
 from hilbench.board.life import open_board
 from hilbench.board.wear import read_wear
-from hilbench.errors import BoardBusyError, BoardError, FlashWriteError, ImageError, LinkError
+from hilbench.errors import (
+    BoardBusyError,
+    BoardError,
+    BoardSilentError,
+    FlashWriteError,
+    ImageError,
+    LinkError,
+)
 from hilbench.protocol.messages import Region
 from hilbench.records import (
     BoardConfig,
@@ -71,6 +78,16 @@ def test_when_nothing_helps_each_rung_is_named():
     assert str(caught.value) == f"{FIRST}; tried in vain: line reset (port p went away)"
     with pytest.raises(BoardError, match=r"; nothing else can be tried$"):
         climb("b", [], FIRST)
+
+
+def test_silence_is_told_from_a_port_that_is_not_there():
+    gone, silent = LinkError("port p went away; plug it in"), BoardSilentError("no HELLO; reset")
+    for first, ladder in ((silent, [fails("a", gone)]), (gone, [fails("a", silent)])):
+        with pytest.raises(BoardSilentError):
+            climb("b", ladder, first)
+    with pytest.raises(BoardError) as caught:
+        climb("b", [fails("a", gone)], gone)
+    assert not isinstance(caught.value, BoardSilentError)
 
 
 def test_a_port_in_other_hands_is_not_forced():

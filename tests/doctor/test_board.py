@@ -5,14 +5,23 @@ from __future__ import annotations
 import json
 import os
 import pty
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
+from hilbench import plugins
+from hilbench.board import life
 from hilbench.board.images import find_image
 from hilbench.board.wear import count_flash, wear_path
 from hilbench.doctor import board as doctor
-from hilbench.errors import ImageError
+from hilbench.errors import (
+    BoardBusyError,
+    BoardError,
+    FlashNotFoundError,
+    ImageError,
+    LinkError,
+)
 from hilbench.records import (
     BoardConfig,
     ClockInfo,
@@ -71,17 +80,30 @@ def clock_check(**board):
 
 @pytest.mark.parametrize(
     ("ppm", "state"),
-    [(0, "ok"), (80, "ok"), (-900, "ok"), (-4_000, "warn"), (15_000, "warn"),
-     (30_000, "failed"), (-500_000, "failed"), (7_000_000, "failed")],
+    [(0, "ok"), (80, "ok"), (-900, "ok"), (-1_251, "ok"), (-4_900, "ok"),
+     (-5_100, "warn"), (15_000, "warn"), (30_000, "failed"), (-500_000, "failed"), (7_000_000, "failed")],
 )  # fmt: skip
 def test_the_clock_is_as_wrong_as_it_is(ppm, state):
     check = clock_check(ppm=ppm)
     assert check.state == state
     assert check.fact.startswith(f"{ppm:+,} ppm (±0) against this computer, source declared")
+    if state == "warn":
+        assert check.fact.endswith(", a ceramic resonator is within 5,000")
     if state == "failed":
         assert (
             check.next_step == "counter_hz = 1,000,000 is wrong in the port, or a prescaler is set"
         )
+
+
+@pytest.mark.parametrize("source", ["register", "measured"])
+@pytest.mark.parametrize(("ppm", "state"), [(-900, "ok"), (1_251, "warn"), (30_000, "failed")])
+def test_a_rate_that_is_more_than_declared_is_a_crystals(source, ppm, state):
+    simulated = SimulatedBoard(ppm=ppm)
+    clock = replace(CLOCK, source=source)
+    check = doctor.check_clock(simulated, HELLO, clock, simulated.now)
+    assert check.state == state
+    if state == "warn":
+        assert check.fact.endswith(f"source {source}, a crystal is within 1,000")
 
 
 def test_a_late_host_is_not_a_wrong_clock():
@@ -149,6 +171,12 @@ def test_baud_sweep(tmp_path):
         "failed",
         "answers at 57600, 1000000, not at 115200",
         "set baud = 57600 in [board.r]",
+    )
+    (check,) = doctor.sweep(REAL, lambda _c, baud: baud in {57_600, 115_200})
+    assert (check.state, check.fact, check.next_step) == (
+        "warn",
+        "answers at 57600, 115200, and 115200 is the baud rate of its table",
+        "so the rate is right and it was silent for a while: supply, cable, or a slow boot?",
     )
     (check,) = doctor.sweep(REAL, lambda _c, _b: False)
     assert check.fact.startswith("no HELLO at any of 9600, 19200")
@@ -229,13 +257,42 @@ def test_a_silent_board_is_swept_and_the_sentences_are_kept(tmp_path, monkeypatc
     assert wear.state == "ok"
 
 
-def test_a_board_in_quarantine_is_left_alone(tmp_path):
+def test_a_board_in_quarantine_is_left_alone(tmp_path, monkeypatch):
     config = BoardConfig(
         "q", "posix", serial="/dev/null", quarantine=Quarantine("smells"), source="b.toml"
     )
     nothing = Image("posix", tmp_path, "00" * 20, "", "", "", ())
-    hello = next(doctor.examine_board(config, nothing))
+    opened = []
+    serial = plugins.load("links", "serial")
+    monkeypatch.setattr(serial, "open_link", lambda *port: opened.append(port))
+    monkeypatch.setattr(doctor, "board_lock", lambda *_: opened.append("lock"))
+    monkeypatch.setattr(life, "board_lock", lambda *_: opened.append("lock"))
+    hello, sweep, wear = doctor.examine_board(config, nothing)
+    assert opened == []
     assert (hello.state, hello.fact) == (
         "failed",
         "board q: in quarantine until its table is removed: smells",
     )
+    assert (sweep.state, sweep.fact) == ("skipped", "for silent boards only")
+    assert wear.fact == "never flashed from here"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        BoardBusyError("port p is held by another process; close it"),
+        BoardError("board r: the firmware says it is 'b'; correct the table"),
+        ImageError("board r: answers with image 1; flash it again"),
+        FlashNotFoundError("board r: no probe; plug it in"),
+        LinkError("port p does not exist; plug the board in"),
+    ],
+)
+def test_only_silence_is_swept(tmp_path, monkeypatch, error):
+    def open_board(*_):
+        raise error
+
+    monkeypatch.setattr(doctor, "open_board", open_board)
+    monkeypatch.setattr(doctor, "_answers", lambda *_: pytest.fail("the port was opened"))
+    nothing = Image("stm32l4", tmp_path, "00" * 20, "", "", "", ())
+    hello, sweep, _ = doctor.examine_board(REAL, nothing)
+    assert (hello.state, sweep.state) == ("failed", "skipped")
