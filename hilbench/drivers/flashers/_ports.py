@@ -43,6 +43,19 @@ def bootloader_port(
     return port
 
 
+def refuse_emulated(board: BoardConfig, reaches: str) -> None:
+    """Keep a tool that cannot reach an emulated board from writing to whatever is plugged in.
+
+    Raises:
+        ConfigError: always.
+    """
+    tool = board.flasher.tool if board.flasher is not None else "the flasher"
+    raise ConfigError(
+        f"board {board.id} is emulated; flasher {tool} reaches {reaches}: "
+        f'use flasher = "emulator" in [board.{board.id}]'
+    )
+
+
 def _check_free(board_id: str, port: str) -> None:
     try:
         handle = os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)

@@ -9,13 +9,14 @@ Ref: avrdude 7.1 manual, chapter 2 "Command Line Options".
 from __future__ import annotations
 
 import contextlib
+import getopt
 import os
 import tempfile
 import termios
 from pathlib import Path
 
 from hilbench.drivers.flashers._files import intel_hex, load_segments
-from hilbench.drivers.flashers._ports import bootloader_port
+from hilbench.drivers.flashers._ports import bootloader_port, refuse_emulated
 from hilbench.drivers.flashers._run import Sign, judge, run_tool
 from hilbench.errors import (
     ConfigError,
@@ -34,6 +35,15 @@ INSTALL = "apt-get install avrdude"
 DEFAULT_PROGRAMMER = "arduino"
 BOOTLOADER_BAUD = 115200  # optiboot on an Uno; the firmware's own baud is another matter
 _FLASH_END = 0x800000  # avr-gcc puts RAM, EEPROM and fuses above; see avr-libc, "Memory Sections"
+# avrdude's own getopt string, so that -VF and -P/dev/ttyACM9 are read here as they are there.
+_OPTIONS = "?Ab:B:c:C:DeE:Fi:l:np:OP:qstU:uvVx:yY:"
+# Programmers that write to the port that they are given; a usbasp takes the first on the USB.
+_ON_THE_PORT = frozenset(
+    {
+        *("arduino", "wiring", "urclock", "stk500", "stk500v1", "stk500v2"),
+        *("avr109", "avr911", "butterfly", "butterfly_mk"),
+    }
+)
 _HIDES_FAULTS = {"-V": "it skips the read-back", "-F": "it overrides the chip's signature"}
 
 PROOF = r"bytes of flash verified"
@@ -84,18 +94,25 @@ def flash(
     """Write the image's program flash, read it back, and let the bootloader start it.
 
     Raises:
-        ConfigError: no chip, no port, or an option that hides faults.
+        ConfigError: no chip, no port, an option that hides faults or is none of avrdude's, or an
+            emulated board and a programmer that only real ones have.
         FlashError: the typed outcome.
         ToolMissingError: avrdude is not installed.
     """
     config = board.flasher or FlasherConfig(PROGRAM)
-    _check_options(board.id, config)
+    options = _options(board.id, config)
+    if emulated is not None and (
+        "-P" in options or options.get("-c", DEFAULT_PROGRAMMER) not in _ON_THE_PORT
+    ):
+        refuse_emulated(board, "real programmers only with these args")
     parts = [part for part in load_segments(board, image) if part[0] < _FLASH_END]
-    port = None if "-P" in config.args else bootloader_port(board, emulated)
+    port = None if "-P" in options else bootloader_port(board, emulated)
     with tempfile.TemporaryDirectory(prefix="hilbench-") as folder:
         (path := Path(folder) / "image.hex").write_text(intel_hex(parts), encoding="ascii")
         try:
-            result = run_tool(board.id, PROGRAM, _command(config, port, path), timeout_s, INSTALL)
+            result = run_tool(
+                board.id, PROGRAM, _command(config, options, port, path), timeout_s, INSTALL
+            )
         except FlashTimeoutError:
             if port is not None:
                 _restore_hang_up(port)
@@ -103,35 +120,45 @@ def flash(
     judge(board.id, PROGRAM, result, SIGNS, PROOF if config.verify else PROOF_OF_WRITING)
 
 
-def _check_options(board_id: str, config: FlasherConfig) -> None:
+def _options(board_id: str, config: FlasherConfig) -> dict[str, str]:
+    """Return the options of ``args`` with their values, checked."""
     if config.target is None:
         raise ConfigError(
             f"board {board_id}: avrdude needs the chip; "
             f'add target = "atmega328p" to [board.{board_id}.flasher]'
         )
-    if "-P" in config.args and any(word.startswith("/") for word in config.args):
+    try:
+        pairs, _ = getopt.gnu_getopt(list(config.args), _OPTIONS)
+    except getopt.GetoptError as error:
+        raise ConfigError(
+            f"board {board_id}: avrdude does not take these args ({error}); correct args in "
+            f"[board.{board_id}.flasher]"
+        ) from None
+    if any(option == "-P" and "/" in value for option, value in pairs):
         raise ConfigError(  # there it is checked to be the board's, free, and no instrument
             f"board {board_id}: avrdude's -P is for programmers without a serial port (-P usb); "
             f"a serial port stands in serial of [board.{board_id}]"
         )
     for option, why in _HIDES_FAULTS.items():
-        if option in config.args:
+        if option in dict(pairs):
             raise ConfigError(
                 f"board {board_id}: avrdude's {option} is not taken, {why}; "
                 f"remove it from args{' (verify = false says so openly)' if option == '-V' else ''}"
             )
+    return dict(pairs)
 
 
-def _command(config: FlasherConfig, port: str | None, path: Path) -> list[str]:
+def _command(
+    config: FlasherConfig, options: dict[str, str], port: str | None, path: Path
+) -> list[str]:
     defaults = {"-c": DEFAULT_PROGRAMMER, "-b": str(BOOTLOADER_BAUD)}
-    given = set(config.args)
     return [
         *(PROGRAM, "-p", str(config.target)),
         *(() if port is None else ("-P", port)),
         *(
             word
             for option in defaults
-            if option not in given
+            if option not in options
             for word in (option, defaults[option])
         ),
         *config.args,

@@ -1,8 +1,8 @@
 """Flash with any program: ``flasher.command`` is its argv, with words in braces filled in.
 
 ``{image}`` the ELF file, ``{hex}`` ``{bin}`` ``{uf2}`` the same as such a file, ``{address}`` the
-lowest address (a ``.bin`` has none), ``{serial}`` the port, ``{baud}``, ``{probe}`` probe_serial,
-``{target}``. ``expect`` is a regular expression that the program prints when it succeeds; without
+lowest address (a ``.bin`` has none), ``{serial}`` the port, ``{baud}``, ``{probe}`` probe_serial (of an
+emulated board: its probe's address), ``{target}``. ``expect`` is a regular expression that the program prints when it succeeds; without
 it the exit code has to do, and HELLO's build id is the proof. docs/flashers.md has examples.
 """
 
@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from hilbench.drivers.flashers._files import flat_binary, intel_hex, load_segments, uf2
-from hilbench.drivers.flashers._ports import bootloader_port
+from hilbench.drivers.flashers._ports import bootloader_port, refuse_emulated
 from hilbench.drivers.flashers._run import Sign, judge, run_tool
 from hilbench.errors import (
     ConfigError,
@@ -90,7 +90,8 @@ def expand(
     """Return the argv; files that it names are written into ``folder``.
 
     Raises:
-        ConfigError: empty, an unknown word in braces, or one that the board's table leaves open.
+        ConfigError: empty, an unknown word in braces, or one that the board's table leaves open;
+            an emulated board, and nothing in the command that leads to it.
         FlashError: the image cannot become such a file; the port is absent or busy.
     """
     config = board.flasher or FlasherConfig("command")
@@ -100,6 +101,8 @@ def expand(
             f"to [board.{board.id}.flasher]"
         )
     words = dict.fromkeys(w for part in config.command for w in _PLACEHOLDER.findall(part))
+    if emulated is not None and not {"serial", "probe"} & set(words):
+        refuse_emulated(board, "real boards only, without {serial} or {probe} in its command")
     values = {word: _value(word, board, image, emulated, folder) for word in words}
     return [_PLACEHOLDER.sub(lambda m: values[m[1]], part) for part in config.command]
 
@@ -112,6 +115,10 @@ def _value(
         return bootloader_port(board, emulated, urls=True)
     if word == "baud":
         return str(board.baud)
+    if word == "probe" and emulated is not None:
+        if emulated.probe_address is None:
+            refuse_emulated(board, "real probes only, and this emulator has none")
+        return str(emulated.probe_address)
     if word in {"probe", "target"}:
         key = "probe_serial" if word == "probe" else "target"
         if (value := config.probe_serial if word == "probe" else config.target) is None:

@@ -10,6 +10,7 @@ Ref: esptool 5 documentation, "Basic Commands"; ESP-IDF, "Partition Tables".
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 import tempfile
 import time
@@ -34,6 +35,9 @@ TOOL = "esptool"
 INSTALL = "pip install 'hilbench[esptool]'"
 APP_OFFSET = 0x10000  # the factory app of ESP-IDF's default partition tables
 BOOTLOADER_BAUD = 115200  # the ROM's; args may raise it
+
+# -p and --port however written, bundled, or in a file of options; the last --port would win.
+_NAMES_A_PORT = re.compile(r"-[th]*p|--p|@")
 
 PROOF = r"Hash of data verified"  # it compares an MD5 that the chip computes
 PROOF_OF_CONVERSION = r"Successfully created"
@@ -79,12 +83,17 @@ def flash(
     """Make an application image of the ELF, write it, and compare its MD5.
 
     Raises:
-        ConfigError: no chip, an offset that is no number, or no port.
+        ConfigError: no chip, an offset that is no number, no port, or a port in args.
         FlashError: the typed outcome.
         ToolMissingError: esptool is not installed.
     """
     config = board.flasher or FlasherConfig(TOOL)
     chip, offset = _target(board.id, config)
+    for word in filter(_NAMES_A_PORT.match, config.args):
+        raise ConfigError(  # there it is checked to be the board's, free, and no instrument
+            f"board {board.id}: esptool's {word} is not taken in args; "
+            f"the port stands in serial of [board.{board.id}]"
+        )
     if importlib.util.find_spec(TOOL) is None:
         raise ToolMissingError(f"{TOOL} is not installed; install it with: {INSTALL}")
     load_segments(board, image)  # the right file, unchanged

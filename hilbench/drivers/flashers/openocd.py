@@ -9,6 +9,7 @@ Ref: OpenOCD 0.12 user's guide, section 12.2 "Flash programming commands" (progr
 from __future__ import annotations
 
 from hilbench.drivers.flashers._files import load_segments
+from hilbench.drivers.flashers._ports import refuse_emulated
 from hilbench.drivers.flashers._run import Sign, judge, run_tool
 from hilbench.errors import (
     ConfigError,
@@ -66,29 +67,33 @@ SIGNS = (
 
 
 def flash(
-    board: BoardConfig,
-    image: Image,
-    emulated: EmulatedBoard | None,  # noqa: ARG001 - OpenOCD finds its adapter by itself
-    timeout_s: float,
+    board: BoardConfig, image: Image, emulated: EmulatedBoard | None, timeout_s: float
 ) -> None:
     """Write the image, verify it, reset and let the board run.
 
     Raises:
-        ConfigError: nobody says which chip.
+        ConfigError: nobody says which chip or which probe, or the board is emulated.
         FlashError: the typed outcome.
         ToolMissingError: openocd is not installed.
     """
     config = board.flasher or FlasherConfig(PROGRAM)
+    if emulated is not None:
+        refuse_emulated(board, "real probes only")
     if config.target is None:
         raise ConfigError(
             f"board {board.id}: openocd needs the chip's configuration file; "
             f'add target = "target/stm32f4x.cfg" to [board.{board.id}.flasher]'
         )
+    if config.probe_serial is None:
+        raise ConfigError(
+            f"{board.source}: [board.{board.id}.flasher] names no probe, and another board's could "
+            "be taken; add probe_serial, which `lsusb -v` shows as iSerial"
+        )
     load_segments(board, image)  # the right file, unchanged
     verify = "verify " if config.verify else ""
     command = [
         *(PROGRAM, *config.args),
-        *(("-c", f"adapter serial {config.probe_serial}") if config.probe_serial else ()),
+        *("-c", f"adapter serial {config.probe_serial}"),
         *("-f", config.target),
         *("-c", f"program {{{image.path}}} {verify}reset exit"),  # braces: Tcl's quotes
     ]

@@ -43,7 +43,7 @@ def board() -> Iterator[Callable[..., BoardConfig]]:
     board_id = f"b{uuid.uuid4().hex[:8]}"
 
     def _board(tool: str, *args: str, serial: str | None = None, **flasher: object) -> BoardConfig:
-        config = dataclasses.replace(FlasherConfig(tool, args=args), **flasher)
+        config = dataclasses.replace(FlasherConfig(tool), **{"args": args, **flasher})
         return BoardConfig(id=board_id, firmware=FIRMWARE, serial=serial, flasher=config)
 
     yield _board

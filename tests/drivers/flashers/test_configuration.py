@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from types import SimpleNamespace
 
 import pytest
 
-from hilbench.drivers.flashers import avrdude, command, esptool, gdb, stm32flash
+from hilbench.drivers.flashers import avrdude, command, esptool, gdb, openocd, stm32flash
 from hilbench.errors import ConfigError, FlashError, FlashNotFoundError, ToolMissingError
 from hilbench.testing.doubles import Esp32Rom
 from tests.builders.elf_builder import EM_ARM, EM_AVR, EM_XTENSA
@@ -57,6 +58,80 @@ def test_avrdude_with_a_programmer_that_is_not_there(refused):
         avrdude, "-c", "usbasp", "-P", "usb:0:99", target="m328p", kind=FlashNotFoundError
     )
     assert said.startswith("board b: avrdude found no board that answers, it said 'avrdude ")
+
+
+@pytest.mark.parametrize(
+    ("args", "option"),
+    [
+        (["-P/dev/ttyACM9"], "-P"),
+        (["-vP", "/dev/ttyACM9"], "-P"),
+        (["-P", "../dev/ttyACM9"], "-P"),
+        (["-VF"], "-V"),
+        (["-qV"], "-V"),
+        (["-qF"], "-F"),
+        (["x", "-F"], "-F"),
+    ],
+)
+def test_avrdude_s_options_are_known_however_they_are_written(args, option, refused):
+    assert f"avrdude's {option} is " in refused(avrdude, *args, target="m328p")
+
+
+def test_avrdude_s_values_are_no_options(refused):
+    assert "needs a serial port" in refused(avrdude, "-b57600", "-l", "-F", target="m328p")
+    assert refused(avrdude, "-Z", target="m328p") == (
+        "board b: avrdude does not take these args (option -Z not recognized); "
+        "correct args in [board.b.flasher]"
+    )
+
+
+@pytest.mark.parametrize(
+    "word", ["--port", "--port=/dev/x", "--por=/dev/x", "-p", "-p/dev/x", "-tp", "@options"]
+)
+def test_esptool_s_port_is_the_board_s(word, refused):
+    assert refused(esptool, "--baud", "921600", word, target="esp32") == (
+        f"board b: esptool's {word} is not taken in args; the port stands in serial of [board.b]"
+    )
+
+
+REAL_ONLY = 'use flasher = "emulator" in [board.b]'
+
+
+@pytest.mark.parametrize(
+    ("module", "table", "reaches"),
+    [
+        (openocd, {"target": "t.cfg", "probe_serial": "1"}, "real probes only"),
+        *(
+            (avrdude, {"target": "m328p", "args": args}, "real programmers only with these args")
+            for args in (("-c", "usbasp", "-P", "usb"), ("-cusbasp",), ("-Pusb",))
+        ),
+        (
+            *(command, {"command": ("st-flash", "write", "{bin}", "{address}")}),
+            "real boards only, without {serial} or {probe} in its command",
+        ),
+        (
+            *(command, {"command": ("x", "{probe}"), "probe_serial": "1"}),
+            "real probes only, and this emulator has none",
+        ),
+    ],
+)
+def test_an_emulated_board_is_no_reason_to_write_a_real_one(
+    module, table, reaches, board, make_image
+):
+    tool = module.__name__.rpartition(".")[2]
+    config = board(tool, **table)
+    emulated = SimpleNamespace(link_address="/dev/pts/0", probe_address=None)
+    with pytest.raises(ConfigError) as raised:
+        module.flash(config, make_image(EM_ARM, (0, b"code")), emulated, LIMIT_S)
+    assert str(raised.value).replace(config.id, "b") == (
+        f"board b is emulated; flasher {tool} reaches {reaches}: {REAL_ONLY}"
+    )
+
+
+def test_a_command_gets_the_emulated_probe(board, make_image, tmp_path):
+    config = board("command", command=("x", "{probe}"), probe_serial="a real one")
+    emulated = SimpleNamespace(link_address="/dev/pts/0", probe_address="127.0.0.1:1")
+    argv = command.expand(config, make_image(EM_ARM, (0, b"code")), emulated, tmp_path)
+    assert argv == ["x", "127.0.0.1:1"]
 
 
 def test_stm32flash(refused):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from hilbench.drivers.flashers import openocd
@@ -52,14 +54,15 @@ def outcome_of(config, image) -> FlashError:
 
 @pytest.mark.bench
 def test_what_cannot_be_read_back_is_not_verified(board, image, dummy):
-    error = outcome_of(board("openocd", target=dummy), image)
+    error = outcome_of(board("openocd", target=dummy, probe_serial=NO_PROBE), image)
     assert type(error) is FlashVerifyError
     assert error.last_line == "** Verify Failed **"
 
 
 @pytest.mark.bench
 def test_success_without_a_read_back(board, image, dummy):
-    openocd.flash(board("openocd", target=dummy, verify=False), image, None, LIMIT_S)
+    config = board("openocd", target=dummy, probe_serial=NO_PROBE, verify=False)
+    openocd.flash(config, image, None, LIMIT_S)
 
 
 @pytest.mark.bench
@@ -79,7 +82,8 @@ def test_no_such_probe(interface, board, image):
 @pytest.mark.bench
 def test_no_such_file(board, image):
     tool_or_skip("openocd", "openocd")
-    error = outcome_of(board("openocd", target="target/no-such-chip.cfg"), image)
+    config = board("openocd", target="target/no-such-chip.cfg", probe_serial=NO_PROBE)
+    error = outcome_of(config, image)
     assert type(error) is FlashError
     assert "Can't find target/no-such-chip.cfg" in str(error)
 
@@ -126,10 +130,21 @@ def test_without_a_chip(board, image):
         openocd.flash(config, image, None, LIMIT_S)
 
 
+def test_without_a_probe(board, image):
+    config = dataclasses.replace(board("openocd", target="x.cfg"), source="boards.toml")
+    with pytest.raises(ConfigError) as raised:
+        openocd.flash(config, image, None, LIMIT_S)
+    assert str(raised.value) == (
+        f"boards.toml: [board.{config.id}.flasher] names no probe, and another board's could be "
+        "taken; add probe_serial, which `lsusb -v` shows as iSerial"
+    )
+
+
 def test_without_openocd(board, image, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
+    config = board("openocd", target="target/stm32f4x.cfg", probe_serial=NO_PROBE)
     with pytest.raises(
         ToolMissingError,
         match=r"^openocd is not installed; install it with: apt-get install openocd$",
     ):
-        openocd.flash(board("openocd", target="target/stm32f4x.cfg"), image, None, LIMIT_S)
+        openocd.flash(config, image, None, LIMIT_S)
