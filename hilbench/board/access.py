@@ -13,12 +13,22 @@ from dataclasses import replace
 from hilbench import plugins
 from hilbench.board.client import BoardClient
 from hilbench.board.watched import WatchedLink
-from hilbench.board.wear import count_flash
-from hilbench.errors import BoardBusyError, BoardError, ConfigError, HilbenchError, LinkError
+from hilbench.board.wear import count_flash, read_wear
+from hilbench.errors import (
+    BoardBusyError,
+    BoardError,
+    ConfigError,
+    FlashTimeoutError,
+    FlashVerifyError,
+    FlashWriteError,
+    HilbenchError,
+    LinkError,
+)
 from hilbench.interfaces import EmulatedBoard, Link, PowerSwitch
 from hilbench.records import BoardConfig, Image, SerialMatch
 
 _LOOK_S = 0.1
+_WEARING = (FlashWriteError, FlashVerifyError, FlashTimeoutError)  # the flash may be written to
 _OFF_S = 1.0  # long enough for the capacitors of a board
 
 
@@ -133,18 +143,28 @@ class Access:
             wait_s: how long the port may take to appear.
 
         Raises:
-            ToolMissingError, FlashError, BoardError, LinkError, StoreError.
+            ToolMissingError, FlashError, BoardError, LinkError: of the tool, the port, the flash count.
         """
         config = self.config
         if config.flasher is None:
             return False
         driver = plugins.load("flashers", config.flasher.tool)
         self.disconnect()
-        if self.emulated is None:
-            if config.serial is not None:
-                config = replace(config, serial=self._await_address(wait_s))
-            count_flash(self.config)
-        driver.flash(config, self.image, self.emulated, config.timeouts.flash_s)
+        if self.emulated is not None:
+            driver.flash(config, self.image, self.emulated, config.timeouts.flash_s)
+            return True
+        if config.serial is not None:
+            config = replace(config, serial=self._await_address(wait_s))
+        read_wear(self.config)  # one that cannot be counted is not begun
+        try:
+            driver.flash(config, self.image, None, config.timeouts.flash_s)
+        except _WEARING as error:
+            try:
+                count_flash(self.config)
+            except BoardError as second:
+                error.add_note(f"and it was not counted: {second}")
+            raise
+        count_flash(self.config)
         return True
 
     def _await_address(self, wait_s: float) -> str:

@@ -13,7 +13,7 @@ from datetime import date
 from pathlib import Path
 
 from hilbench.board.locks import identity_digest
-from hilbench.errors import StoreError
+from hilbench.errors import BoardError
 from hilbench.records import BoardConfig
 
 ENDURANCE_CYCLES = 10_000  # minimum in the data sheets of ATmega328P, STM32F4/L4, nRF51/52
@@ -21,7 +21,7 @@ ENDURANCE_CYCLES = 10_000  # minimum in the data sheets of ATmega328P, STM32F4/L
 
 @dataclass(frozen=True)
 class Wear:
-    """Flash attempts since a date; a failed one wears as well."""
+    """Times since a date that a tool wrote to the flash, all of it or not."""
 
     board: str
     flashes: int
@@ -38,7 +38,7 @@ def read_wear(board: BoardConfig) -> Wear | None:
     """Return the count; None when nothing was counted yet.
 
     Raises:
-        StoreError: the file is there, but does not hold a count.
+        BoardError: the file is there, but cannot be read or does not hold a count.
     """
     path = wear_path(board)
     try:
@@ -46,9 +46,15 @@ def read_wear(board: BoardConfig) -> Wear | None:
         return Wear(str(record["board"]), int(record["flashes"]), str(record["since"]))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreError(
-            f"{path} does not hold a flash count ({error}); remove it to count from 0 again"
+    except OSError as error:
+        raise BoardError(
+            f"board {board.id}: its flash count {path} cannot be read ({error.strerror}); "
+            "make the file readable or set XDG_STATE_HOME"
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise BoardError(
+            f"board {board.id}: {path} does not hold a flash count ({error}); "
+            "remove it to count from 0 again"
         ) from error
 
 
@@ -56,7 +62,7 @@ def count_flash(board: BoardConfig) -> None:
     """Add one; to be called with the board's lock held.
 
     Raises:
-        StoreError: the file is unreadable or cannot be written.
+        BoardError: the file is unreadable or cannot be written.
     """
     before = read_wear(board)
     since = before.since if before else date.today().isoformat()  # noqa: DTZ011 - the user's day
@@ -68,7 +74,7 @@ def count_flash(board: BoardConfig) -> None:
         new.write_text(json.dumps(asdict(now)) + "\n", encoding="utf-8")
         new.replace(path)
     except OSError as error:
-        raise StoreError(
-            f"{path} cannot be written ({error.strerror}), so the flash would not be counted; "
-            "make the folder writable or set XDG_STATE_HOME"
+        raise BoardError(
+            f"board {board.id}: its flash count {path} cannot be written ({error.strerror}), so "
+            f"this time is not counted; make the folder writable or set XDG_STATE_HOME"
         ) from error
