@@ -15,7 +15,10 @@ from hilbench.errors import (
     BoardBusyError,
     BoardError,
     BoardSilentError,
+    FlashBusyError,
     FlashError,
+    FlashNotFoundError,
+    FlashTimeoutError,
     HilbenchError,
     LinkError,
     ToolMissingError,
@@ -110,6 +113,48 @@ def climb(board_id: str, ladder: Sequence[Rung], first: HilbenchError) -> Recove
         )
     tried = f"tried in vain: {', '.join(failed)}" if failed else "nothing else can be tried"
     raise (BoardSilentError if silent else BoardError)(f"{first}; {tried}") from first
+
+
+def flash(access: Access, wait_s: float, on_retry: Callable[[], None]) -> tuple[bool, str | None]:
+    """Flash a board; where nothing answered the tool, switch its power once and flash again.
+
+    Only what a power cycle can change is tried again: no probe or bootloader that answers, and a tool
+    that never ended. A write that failed is not.
+
+    Args:
+        access: the board, its power on.
+        wait_s: how long the port may take to appear at first.
+        on_retry: told before the power cycle.
+
+    Returns:
+        Whether the board has a flasher; the story if it took a power cycle.
+
+    Raises:
+        ToolMissingError, FlashError, BoardError, LinkError: the first error; it says what was tried.
+        FlashBusyError, BoardBusyError: probe or port are in other hands; nothing is forced then.
+    """
+    try:
+        return access.flash(wait_s=wait_s), None
+    except (FlashNotFoundError, FlashTimeoutError) as error:
+        if access.switch is None or access.emulated is not None:
+            raise
+        first = error
+    board_id = access.config.id
+    on_retry()
+    try:
+        access.power_cycle()
+        access.flash(wait_s=access.config.timeouts.start_s)
+    except (BoardBusyError, FlashBusyError):
+        raise
+    except FAULTS as second:
+        raise type(first)(
+            f"{first}; tried in vain: power cycle and flash ({_fact(second, board_id)})",
+            command=first.command,
+            exit_code_of_tool=first.exit_code_of_tool,
+            duration_s=first.duration_s,
+            last_line=first.last_line,
+        ) from second
+    return True, f"power cycle and flash worked; began with: {_fact(first, board_id)}"
 
 
 def _fact(error: HilbenchError, board_id: str) -> str:

@@ -13,7 +13,7 @@ from datetime import date
 
 from hilbench.board.access import Access
 from hilbench.board.client import BoardClient
-from hilbench.board.ladder import climb, rungs
+from hilbench.board.ladder import climb, flash, rungs
 from hilbench.board.locks import board_lock
 from hilbench.board.quarantine import check_quarantine
 from hilbench.errors import BoardBusyError, BoardError, ImageError, LinkError
@@ -147,9 +147,9 @@ def open_board(
         stack.callback(access.disconnect)
         on_state("flashing" if config.flasher else "connecting")
         boot_s = config.timeouts.start_s if access.switch is not None else 0.0
-        flashed = access.flash(wait_s=boot_s)
+        flashed, story = flash(access, boot_s, lambda: on_state("bringing back"))
+        recoveries = [] if story is None else [story]
         on_state("hello")
-        recoveries: list[str] = []
         try:
             client = access.connect(config.timeouts.start_s if flashed else boot_s)
             hello = client.hello()

@@ -22,6 +22,10 @@ from hilbench.errors import (
     BoardBusyError,
     BoardError,
     BoardSilentError,
+    FlashBusyError,
+    FlashNotFoundError,
+    FlashTimeoutError,
+    FlashVerifyError,
     FlashWriteError,
     ImageError,
     LinkError,
@@ -186,6 +190,7 @@ class Desk:
         self.box.flash(image)
         self.ports = [self.box.link_address]  # what is plugged in, by identity
         self.flash_revives = self.power_revives = False
+        self.flash_errors = []  # of the next calls
         self.off_fails = False
         real = plugins.load
         drivers = {
@@ -209,6 +214,8 @@ class Desk:
 
     def flash(self, board, image, emulated, timeout_s):
         self.calls.append(f"flash {type(board.serial).__name__}")
+        if self.flash_errors:
+            raise self.flash_errors.pop(0)
         if self.flash_revives:
             self.box.reset()
 
@@ -327,6 +334,66 @@ def test_a_board_that_is_hung_from_the_start(desk, real, image):
     with opened(replace(real, power=PowerSwitchConfig("uhubctl")), image) as board:
         assert board.recoveries[0].startswith("power cycle worked, line reset (")
         assert "bringing back" in board.states
+
+
+LOST = "board b: no probe answers; plug it in"
+FLASHED = {"power": PowerSwitchConfig("uhubctl"), "flasher": FlasherConfig("command")}
+
+
+@pytest.mark.firmware
+@pytest.mark.parametrize("error", [FlashNotFoundError, FlashTimeoutError])
+def test_a_flash_that_finds_nobody_is_tried_again_after_a_power_cycle(desk, real, image, error):
+    desk.flash_errors = [error(LOST)]
+    with opened(replace(real, **FLASHED), image) as board:
+        assert board.recoveries == ["power cycle and flash worked; began with: no probe answers"]
+        assert board.states == [
+            "waiting", "power on", "flashing", "bringing back", "hello",
+        ]  # fmt: skip
+    assert desk.calls == ["power on", "flash str", "cycle", "flash str", "power off"]
+
+
+@pytest.mark.firmware
+def test_it_is_tried_again_once_and_both_faults_are_told(desk, real, image):
+    first = FlashTimeoutError(
+        LOST, command=("avrdude",), exit_code_of_tool=1, duration_s=2.0, last_line="no sync"
+    )
+    desk.flash_errors = [first, FlashVerifyError("board b: byte 7 differs; flash again")]
+    with (
+        pytest.raises(FlashTimeoutError) as caught,
+        opened(replace(real, **FLASHED), image),
+    ):
+        pass
+    assert str(caught.value) == (f"{LOST}; tried in vain: power cycle and flash (byte 7 differs)")
+    assert {**vars(caught.value), "__notes__": None} == {**vars(first), "__notes__": None}
+    assert desk.calls == ["power on", "flash str", "cycle", "flash str", "power off"]
+
+
+@pytest.mark.firmware
+@pytest.mark.parametrize("error", [FlashBusyError, FlashWriteError, FlashVerifyError])
+def test_a_flash_that_power_would_not_mend_is_not_tried_again(desk, real, image, error):
+    desk.flash_errors = [error(LOST)]
+    with pytest.raises(error), opened(replace(real, **FLASHED), image):
+        pass
+    assert desk.calls == ["power on", "flash str", "power off"]
+
+
+@pytest.mark.firmware
+def test_without_a_switch_a_flash_that_finds_nobody_is_the_error(desk, real, image):
+    desk.flash_errors = [FlashNotFoundError(LOST)]
+    config = replace(real, flasher=FlasherConfig("command"))
+    with pytest.raises(FlashNotFoundError, match=f"^{LOST}$"), opened(config, image):
+        pass
+    assert desk.calls == ["flash str"]
+
+
+@pytest.mark.firmware
+def test_a_probe_in_other_hands_after_the_power_cycle_is_not_forced(desk, real, image):
+    desk.flash_errors = [FlashNotFoundError(LOST), FlashBusyError("board b: held; end it")]
+    with (
+        pytest.raises(FlashBusyError, match=r"^board b: held; end it$"),
+        opened(replace(real, **FLASHED), image),
+    ):
+        pass
 
 
 @pytest.mark.firmware
