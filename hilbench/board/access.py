@@ -13,7 +13,7 @@ from dataclasses import replace
 from hilbench import plugins
 from hilbench.board.client import BoardClient
 from hilbench.board.watched import WatchedLink
-from hilbench.board.wear import count_flash, read_wear
+from hilbench.board.wear import count_flash, read_wear, wear_path
 from hilbench.errors import (
     BoardBusyError,
     BoardError,
@@ -155,16 +155,17 @@ class Access:
             return True
         if config.serial is not None:
             config = replace(config, serial=self._await_address(wait_s))
-        read_wear(self.config)  # one that cannot be counted is not begun
+        wear = wear_path(self.config)
+        read_wear(self.config, wear)  # one that cannot be counted is not begun
         try:
             driver.flash(config, self.image, None, config.timeouts.flash_s)
         except _WEARING as error:
             try:
-                count_flash(self.config)
+                count_flash(self.config, wear)
             except BoardError as second:
                 error.add_note(f"and it was not counted: {second}")
             raise
-        count_flash(self.config)
+        count_flash(self.config, wear)
         return True
 
     def _await_address(self, wait_s: float) -> str:

@@ -1,8 +1,8 @@
 """One process a board: a kernel lock that dies with its holder, and a record of who that is.
 
-A real board is identified by its serial address or by what its table matches of USB, an emulated one
-by its table in its boards.toml. Two tables that name one board by different keys have two locks; the
-exclusive lock on the serial port itself is the second line.
+A real board is identified by what it is on USB, however its table names it, as long as it is plugged
+in; an emulated one by its table in its boards.toml. The exclusive lock on the serial port itself is
+the second line, for boards that are not plugged in and named by a path, or not on USB.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from hilbench import plugins
 from hilbench.errors import BoardBusyError, BoardError
-from hilbench.records import BoardConfig, SerialMatch
+from hilbench.records import BoardConfig
 
 _POLL_S = 0.1
 
@@ -65,15 +66,9 @@ def identity_digest(board: BoardConfig) -> str:
 
 
 def _identity(board: BoardConfig) -> str:
-    serial = board.serial
-    if isinstance(serial, SerialMatch):
-        number = (serial.serial_number or "").strip().lstrip("0").casefold()
-        interface = "" if serial.interface is None else str(int(serial.interface))
-        # All keys: a placeholder number is shared by boards that only their location tells apart.
-        return f"usb {serial.vid}:{serial.pid} {number} {serial.location} {interface}"
-    if serial is not None:
-        return serial if "://" in serial else os.path.realpath(serial)
-    return f"{board.source}#{board.id}"
+    if board.serial is None:
+        return f"{board.source}#{board.id}"
+    return str(plugins.load("links", "serial").identity(board.serial))
 
 
 def read_holder(path: Path) -> Holder | None:
@@ -86,7 +81,11 @@ def read_holder(path: Path) -> Holder | None:
 
 def holder(board: BoardConfig) -> str:
     """Say who holds the board, from the record in the lock file."""
-    found = read_holder(lock_path(board))
+    return _holder(lock_path(board))
+
+
+def _holder(path: Path) -> str:
+    found = read_holder(path)
     return "an unknown process" if found is None else str(found)
 
 
@@ -107,18 +106,19 @@ def board_lock(
             may not be opened.
         BoardError: the lock file cannot be made.
     """
-    descriptor = _open(board, lock_path(board))
+    path = lock_path(board)  # once: what is plugged in may change meanwhile
+    descriptor = _open(board, path)
     try:
         deadline = time.monotonic() + timeout_s
         told = False
         while not _try_lock(descriptor):
             if time.monotonic() >= deadline:
                 raise BoardBusyError(
-                    f"board {board.id}: held by {holder(board)}; waited {timeout_s:g} s; "
+                    f"board {board.id}: held by {_holder(path)}; waited {timeout_s:g} s; "
                     "end that process or try again later"
                 )
             if not told:
-                on_wait(holder(board))
+                on_wait(_holder(path))
                 told = True
             time.sleep(_POLL_S)
         _sign(descriptor, board.id)

@@ -34,13 +34,17 @@ def wear_path(board: BoardConfig) -> Path:
     return Path(state) / "hilbench" / "wear" / f"{identity_digest(board)}.json"
 
 
-def read_wear(board: BoardConfig) -> Wear | None:
+def read_wear(board: BoardConfig, path: Path | None = None) -> Wear | None:
     """Return the count; None when nothing was counted yet.
+
+    Args:
+        board: the board's table.
+        path: of :func:`wear_path`, default: what it is now.
 
     Raises:
         BoardError: the file is there, but cannot be read or does not hold a count.
     """
-    path = wear_path(board)
+    path = path or wear_path(board)
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         return Wear(str(record["board"]), int(record["flashes"]), str(record["since"]))
@@ -58,16 +62,20 @@ def read_wear(board: BoardConfig) -> Wear | None:
         ) from error
 
 
-def count_flash(board: BoardConfig) -> None:
+def count_flash(board: BoardConfig, path: Path | None = None) -> None:
     """Add one; to be called with the board's lock held.
+
+    Args:
+        board: the board's table.
+        path: of :func:`wear_path` before the flash: after it the board may be off the bus a while.
 
     Raises:
         BoardError: the file is unreadable or cannot be written.
     """
-    before = read_wear(board)
+    path = path or wear_path(board)
+    before = read_wear(board, path)
     since = before.since if before else date.today().isoformat()  # noqa: DTZ011 - the user's day
     now = Wear(board.id, (before.flashes if before else 0) + 1, since)
-    path = wear_path(board)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_suffix(".new")

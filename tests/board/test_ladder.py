@@ -201,7 +201,9 @@ class Desk:
         def load(kind, name):
             if (kind, name) == ("links", "serial"):
                 serial = real(kind, name)
-                return SimpleNamespace(open_link=serial.open_link, resolve=self.resolve)
+                return SimpleNamespace(
+                    open_link=serial.open_link, resolve=self.resolve, identity=serial.identity
+                )
             return drivers.get((kind, name)) or real(kind, name)
 
         monkeypatch.setattr(access_module.plugins, "load", load)

@@ -12,8 +12,11 @@ import pytest
 
 from hilbench.board import locks
 from hilbench.board.locks import all_locks, board_lock, is_held, lock_path
+from hilbench.board.wear import wear_path
+from hilbench.drivers.links import _ports
 from hilbench.errors import BoardBusyError, BoardError
 from hilbench.records import BoardConfig, SerialMatch
+from tests.drivers.links.recorded import make_port
 
 
 @pytest.fixture
@@ -69,10 +72,55 @@ def test_a_real_board_is_its_serial_port_whatever_file_names_it(board):
     assert re.fullmatch(r"b-[0-9a-f]{12}\.lock", lock_path(board).name)
 
 
-def test_a_link_to_the_port_is_the_port(board, tmp_path):
-    (tmp_path / "by-id").symlink_to("/dev/ttyACM7")
-    one = replace(board, serial=str(tmp_path / "by-id"))
-    assert lock_path(one) == lock_path(replace(board, serial="/dev/ttyACM7", id="other"))
+@pytest.fixture
+def usb(monkeypatch):
+    """What is plugged in; an Uno at ttyACM0 and another at ttyACM1."""
+    ports = [uno("/dev/ttyACM0", "A1", "1-1:1.0"), uno("/dev/ttyACM1", "B2", "1-2:1.0")]
+    monkeypatch.setattr(_ports, "comports", lambda: list(ports))
+    return ports
+
+
+def uno(device, number, location):
+    return make_port(device, vid=0x2341, pid=0x43, serial_number=number, location=location)
+
+
+@pytest.mark.parametrize("path_of", [lock_path, wear_path])
+def test_a_board_keeps_its_lock_and_its_wear_when_its_tty_changes(board, tmp_path, usb, path_of):
+    link = tmp_path / "by-id"
+    link.symlink_to("/dev/ttyACM0")
+    by_id = replace(board, serial=str(link))
+    before = path_of(by_id)
+    tables = [
+        replace(board, id="x", source="y", serial=serial)
+        for serial in (
+            "/dev/ttyACM0",
+            SerialMatch("2341", "0043", "a1"),
+            SerialMatch(serial_number="A1"),
+            SerialMatch(location="1-1"),
+        )
+    ]
+    assert {path_of(table) for table in tables} == {before}
+    usb[:] = [uno("/dev/ttyACM1", "A1", "1-1:1.0"), uno("/dev/ttyACM0", "B2", "1-2:1.0")]
+    assert path_of(tables[0]) != before  # that is the other board now
+    link.unlink()
+    link.symlink_to("/dev/ttyACM1")
+    assert path_of(by_id) == before
+    usb.clear()
+    assert path_of(tables[1]) == before  # a full match is the same before it is plugged in
+
+
+def test_a_path_that_is_no_usb_port_is_itself(board, usb):
+    paths = ["/dev/pts/3", "socket://rack:4000", "rfc2217://rack:4000", "/dev/ttyS0"]
+    usb.append(make_port("/dev/ttyS0"))
+    assert [locks._identity(replace(board, serial=path)) for path in paths] == paths
+
+
+def test_what_is_plugged_in_is_asked_once_a_lock(board, usb):
+    one = replace(board, serial="/dev/ttyACM0")
+    with board_lock(one, 1.0, print), board_lock(replace(one, serial="/dev/ttyACM1"), 1.0, print):
+        held = lock_path(one)
+        usb.clear()
+        assert [lock.held for lock in all_locks() if lock.path == held] == [True]
 
 
 def test_a_match_is_an_identity(board):

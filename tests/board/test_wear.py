@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import date
-from types import SimpleNamespace
 
 import pytest
 
@@ -91,7 +90,13 @@ class Flasher:
 
     def __init__(self, monkeypatch):
         self.calls, self.error = 0, None
-        monkeypatch.setattr(plugins, "load", lambda *_: SimpleNamespace(flash=self.flash))
+        monkeypatch.setattr(plugins, "load", lambda *_: self)
+
+    def identity(self, serial):
+        return f"{serial} of {self.calls}"  # the board goes off the bus when it is flashed
+
+    def resolve(self, serial, _id):
+        return str(serial)
 
     def flash(self, *_):
         self.calls += 1
@@ -114,6 +119,14 @@ def flash():
 def test_a_success_is_counted(flasher):
     assert flash()
     assert read_wear(PROBED).flashes == 1
+
+
+def test_a_board_that_is_off_the_bus_after_the_flash_is_counted_as_what_it_was(flasher):
+    here = replace(PROBED, serial="/dev/serial/by-id/uno")
+    path = wear_path(here)
+    assert Access(here, None, print).flash()
+    assert wear_path(here) != path
+    assert read_wear(here, path).flashes == 1
 
 
 @pytest.mark.parametrize("error", [FlashWriteError, FlashVerifyError, FlashTimeoutError])

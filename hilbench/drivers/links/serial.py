@@ -12,6 +12,7 @@ import time
 
 import serial
 
+from hilbench.drivers.links._identity import identity
 from hilbench.drivers.links._kits import (
     Proposal,
     board_ports,
@@ -40,6 +41,7 @@ __all__ = [
     "describe_port",
     "find_path",
     "find_ports",
+    "identity",
     "is_instrument",
     "list_ports",
     "open_link",
