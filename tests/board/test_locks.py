@@ -115,12 +115,14 @@ def test_a_path_that_is_no_usb_port_is_itself(board, usb):
     assert [locks._identity(replace(board, serial=path)) for path in paths] == paths
 
 
-def test_what_is_plugged_in_is_asked_once_a_lock(board, usb):
+def test_the_holder_is_named_though_the_board_goes_off_the_bus(board, usb):
     one = replace(board, serial="/dev/ttyACM0")
-    with board_lock(one, 1.0, print), board_lock(replace(one, serial="/dev/ttyACM1"), 1.0, print):
-        held = lock_path(one)
-        usb.clear()
-        assert [lock.held for lock in all_locks() if lock.path == held] == [True]
+    with (
+        board_lock(one, 1.0, print),
+        pytest.raises(BoardBusyError, match=rf"held by process {os.getpid()} "),
+        board_lock(one, 0.2, lambda _who: usb.clear()),
+    ):
+        pass
 
 
 def test_a_match_is_an_identity(board):
