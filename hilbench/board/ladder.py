@@ -147,13 +147,16 @@ def flash(access: Access, wait_s: float, on_retry: Callable[[], None]) -> tuple[
     except (BoardBusyError, FlashBusyError):
         raise
     except FAULTS as second:
-        raise type(first)(
+        both = type(first)(
             f"{first}; tried in vain: power cycle and flash ({_fact(second, board_id)})",
             command=first.command,
             exit_code_of_tool=first.exit_code_of_tool,
             duration_s=first.duration_s,
             last_line=first.last_line,
-        ) from second
+        )
+        for note in getattr(first, "__notes__", ()):  # what the tool printed
+            both.add_note(note)
+        raise both from second
     return True, f"power cycle and flash worked; began with: {_fact(first, board_id)}"
 
 
