@@ -232,12 +232,17 @@ def test_an_image_for_other_addresses_is_for_another_chip(image, micro_bit):
             'emulator_args = { probe = "pyocd" } to [board.microbit]',
         ),
         (
+            BOARD, SimpleNamespace(probe_address="127.0.0.1:1"),  # gdb's
+            "is pyocd, but the emulated board has no probe for it; add "
+            'emulator_args = { probe = "pyocd" } to [board.microbit]',
+        ),
+        (
             flasher(target=None), SimpleNamespace(probe_address="remote:127.0.0.1:1"),
             'does not say which chip to write; add target = "nrf51" or like, '
             "`pyocd list --targets` lists them",
         ),
     ],
-    ids=["no serial number", "no emulated probe", "no target"],
+    ids=["no serial number", "no emulated probe", "a gdb server", "no target"],
 )  # fmt: skip
 def test_an_incomplete_table(board, emulated, sentence):
     image = Image("nrf51", Path("x.elf"), "", "", "", "", ())

@@ -38,13 +38,26 @@ class QmpClient:
         Raises:
             LinkError: closed, silent, or QEMU refuses the command.
         """
+        return self._execute(command, deadline)[1]
+
+    def is_running(self, deadline: Deadline) -> bool:
+        """Return whether the machine executes.
+
+        Raises:
+            LinkError: closed or silent.
+        """
+        status, _ = self._execute("query-status", deadline)
+        return bool(status["running"])
+
+    def _execute(self, command: str, deadline: Deadline) -> tuple[dict[str, Any], list[str]]:
+        """Return the answer to a command and the events that came before it."""
         deadline.send(self._sock, json.dumps({"execute": command}).encode() + b"\n", _WHO)
         events = []
         while "return" not in (answer := self._next(deadline)):
             if "error" in answer:
                 raise LinkError(f"QEMU refuses {command}: {answer['error'].get('desc', answer)}")
             events.append(str(answer.get("event")))
-        return events
+        return dict(answer["return"]), events
 
     def reset(self, deadline: Deadline) -> None:
         """Reset the machine and wait until that has happened.

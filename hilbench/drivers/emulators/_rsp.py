@@ -95,6 +95,14 @@ class RspClient:
             deadline.send(self._sock, frame(b"c"), _WHO)
             self.running = True
 
+    def detach(self, deadline: Deadline) -> None:
+        """End the session of a stopped core; it runs when this returns.
+
+        Raises:
+            LinkError: refused, closed, silent or damaged.
+        """
+        self._command(b"D;1", deadline)  # QEMU stays multi-process once a gdb has asked for it
+
     def use_registers(self, deadline: Deadline) -> None:
         """Take the target description, without which QEMU refuses to speak of single registers."""
         self._request(b"qXfer:features:read:target.xml:0,100", deadline)

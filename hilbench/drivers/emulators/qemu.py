@@ -17,6 +17,7 @@ from hilbench.drivers.emulators._deadline import Deadline
 from hilbench.drivers.emulators._edges import MarkerEdge
 from hilbench.drivers.emulators._probe_bridge import ProbeBridge, ProbeFaults
 from hilbench.drivers.emulators._process import EmulatorProcess, find_tool, missing
+from hilbench.drivers.emulators._qemu_core import GdbServer, OwnSession, QemuCore
 from hilbench.drivers.emulators._qmp import QmpClient
 from hilbench.drivers.emulators._rsp import RspClient
 from hilbench.drivers.emulators._segments import image_bytes, segments
@@ -39,8 +40,8 @@ _DEATH_GRACE_S = 1.0  # between a closed socket and an exit status
 class QemuBoard:
     """A QEMU machine with a PTY in front of its UART. One thread at a time, but for stop().
 
-    With ``probe = "pyocd"`` it also has a debug probe for pyOCD at ``probe_address``, and with
-    ``plugin = "classes"`` it counts instructions by class and stamps the marker's edges.
+    With ``probe = "pyocd"`` it also has a debug probe for pyOCD at ``probe_address``, with
+    ``probe = "gdb"`` a gdb server that takes one client at a time, and with ``plugin = "classes"`` it counts instructions by class and stamps the marker's edges.
     """
 
     time_base: TimeBase = "instructions"
@@ -51,7 +52,7 @@ class QemuBoard:
         self, config: BoardConfig, timeout_s: float, faults: ProbeFaults | None = None
     ) -> None:
         program = find_tool(PROGRAM, PACKAGE, "emulated ARM boards")
-        machine, with_probe, with_plugin = _options(config)
+        machine, probe, with_plugin = _options(config)
         self._config = config
         self._core_lock = threading.RLock()  # the probe's thread and the board's owner
         self._probe: ProbeBridge | None = None
@@ -59,18 +60,23 @@ class QemuBoard:
         plugin_arguments, plugin_fds = (
             (self._plugin.arguments, self._plugin.fds) if self._plugin else ((), ())
         )
-        ours, theirs = zip(*(socket.socketpair() for _ in range(3)), strict=True)
-        qmp, gdb, uart = ours
+        ours, theirs = zip(*(socket.socketpair() for _ in range(2)), strict=True)
+        qmp, uart = ours
+        self._qmp = QmpClient(qmp)
+        own = None if probe == "gdb" else OwnSession()
+        self._core: QemuCore = own or GdbServer(self._qmp)
+        theirs = (theirs[0], self._core.theirs, theirs[1])
         with contextlib.ExitStack() as on_failure:
             if self._plugin is not None:
                 on_failure.callback(self._plugin.close)
             for sock in ours:
                 on_failure.callback(sock.close)
+            on_failure.callback(self._core.close)
             try:
                 self._process = EmulatorProcess(
                     config.id,
                     [
-                        *(program, *_arguments(machine, *(s.fileno() for s in theirs))),
+                        *(program, *_arguments(machine, self._core, *(s.fileno() for s in theirs))),
                         *plugin_arguments,
                     ],
                     [*(s.fileno() for s in theirs), *plugin_fds],
@@ -79,23 +85,21 @@ class QemuBoard:
                 for sock in theirs:
                     sock.close()
             on_failure.callback(self._process.stop)
-            self._sockets = (qmp, gdb)
-            self._qmp, self._rsp = QmpClient(qmp), RspClient(gdb)
+            self._qmp_socket = qmp
             deadline = Deadline(timeout_s)
             with self._or_died():
                 version = self._qmp.connect(deadline)
-                self._rsp.connect(deadline)
-                if machine in _ERASED_FLASH:
-                    start, length = _ERASED_FLASH[machine]
-                    self._rsp.write(start, b"\xff" * length, deadline)
-                if with_probe:
-                    self._rsp.use_registers(deadline)
+                with self._core.session(deadline) as rsp:
+                    if machine in _ERASED_FLASH:
+                        start, length = _ERASED_FLASH[machine]
+                        rsp.write(start, b"\xff" * length, deadline)
+                    if probe == "pyocd":
+                        rsp.use_registers(deadline)
             self._bridge = PtyBridge(uart)
             on_failure.pop_all()
-        if with_probe:
-            self._probe = ProbeBridge(
-                self._rsp, self._qmp, self._core_lock, faults or ProbeFaults()
-            )
+        self.probe_address = self._core.address
+        if probe == "pyocd" and own is not None:
+            self._probe = ProbeBridge(own.rsp, self._qmp, self._core_lock, faults or ProbeFaults())
             self.probe_address = self._probe.address
         self.emulator = f"qemu {version} icount shift={ICOUNT_SHIFT}"
         self.link_address = self._bridge.path
@@ -115,13 +119,13 @@ class QemuBoard:
         data = image_bytes(board_id, self._config.firmware, image)
         deadline = Deadline(self._config.timeouts.flash_s)
         try:
-            with self._core_lock, self._or_died():
-                self._rsp.halt(deadline)
+            with self._core_lock, self._or_died(), self._core.session(deadline) as rsp:
+                rsp.halt(deadline)
                 for address, content in segments(board_id, image, data):
-                    self._rsp.write(address, content, deadline)
-                    _compare(board_id, address, content, self._rsp, deadline)
+                    rsp.write(address, content, deadline)
+                    _compare(board_id, address, content, rsp, deadline)
                 self._qmp.reset(deadline)
-                self._rsp.resume(deadline)
+                rsp.resume(deadline)
         except LinkError as error:
             raise FlashError(
                 f"board {board_id}: {image.path.name} is not flashed: {error}"
@@ -135,14 +139,14 @@ class QemuBoard:
             BoardError: the emulator has died.
         """
         deadline = Deadline(_PROBE_TIMEOUT_S)
-        with self._core_lock, self._or_died():
-            was_running = self._rsp.running
-            self._rsp.halt(deadline)
+        with self._core_lock, self._or_died(), self._core.session(deadline) as rsp:
+            was_running = rsp.running
+            rsp.halt(deadline)
             try:
-                self._rsp.write(address, data, deadline)
+                rsp.write(address, data, deadline)
             finally:
                 if was_running:
-                    self._rsp.resume(deadline)
+                    rsp.resume(deadline)
 
     def reset(self) -> None:
         """Reset the machine; RAM keeps its contents, as on a real reset pin.
@@ -150,10 +154,13 @@ class QemuBoard:
         Raises:
             BoardError: nothing was flashed yet, or the emulator has died.
         """
-        if not self._rsp.running:
-            raise BoardError(f"board {self._config.id}: reset before flash; flash an image first")
+        deadline = Deadline(self._config.timeouts.start_s)
         with self._core_lock, self._or_died():
-            self._qmp.reset(Deadline(self._config.timeouts.start_s))
+            if not self._core.is_running(deadline):
+                raise BoardError(
+                    f"board {self._config.id}: reset before flash; flash an image first"
+                )
+            self._qmp.reset(deadline)
 
     def marker_edges(self) -> list[MarkerEdge]:
         """Return the marker's edges since the emulator was started, oldest first.
@@ -183,8 +190,8 @@ class QemuBoard:
         if self._plugin is not None:
             self._plugin.close()
         self._bridge.stop()
-        for sock in self._sockets:
-            sock.close()
+        self._core.close()
+        self._qmp_socket.close()
 
     @contextlib.contextmanager
     def _or_died(self) -> Iterator[None]:
@@ -208,8 +215,8 @@ def start(board: BoardConfig, timeout_s: float) -> QemuBoard:
     return QemuBoard(board, timeout_s)
 
 
-def _options(config: BoardConfig) -> tuple[str, bool, bool]:
-    """Return the machine, and whether it has a probe and the plugin."""
+def _options(config: BoardConfig) -> tuple[str, str | None, bool]:
+    """Return the machine, its probe, and whether it has the plugin."""
     arguments = dict(config.emulator_args)
     machine = arguments.pop("machine", MACHINES.get(config.firmware, config.firmware))
     probe = arguments.pop("probe", None)
@@ -219,23 +226,23 @@ def _options(config: BoardConfig) -> tuple[str, bool, bool]:
             f"board {config.id}: the qemu emulator has no argument {next(iter(arguments))!r}; "
             "known: machine, probe, plugin"
         )
-    if probe not in {None, "pyocd"}:
+    if probe not in {None, "gdb", "pyocd"}:
         raise ConfigError(
-            f"board {config.id}: the qemu emulator has no probe {probe!r}; known: pyocd"
+            f"board {config.id}: the qemu emulator has no probe {probe!r}; known: gdb, pyocd"
         )
     if plugin not in {None, "classes"}:
         raise ConfigError(
             f"board {config.id}: the qemu emulator has no plugin {plugin!r}; known: classes"
         )
-    return machine, probe is not None, plugin is not None
+    return machine, probe, plugin is not None
 
 
-def _arguments(machine: str, qmp_fd: int, gdb_fd: int, uart_fd: int) -> list[str]:
+def _arguments(machine: str, core: QemuCore, qmp_fd: int, gdb_fd: int, uart_fd: int) -> list[str]:
     return [
         *("-M", machine, "-icount", f"shift={ICOUNT_SHIFT}", "-S"),
         *("-nodefaults", "-display", "none", "-monitor", "none"),
         *("-chardev", f"socket,id=qmp,fd={qmp_fd}", "-mon", "chardev=qmp,mode=control"),
-        *("-chardev", f"socket,id=gdb,fd={gdb_fd}", "-gdb", "chardev:gdb"),
+        *("-chardev", f"socket,id=gdb,fd={gdb_fd}{core.chardev}", "-gdb", "chardev:gdb"),
         *("-chardev", f"socket,id=uart,fd={uart_fd}", "-serial", "chardev:uart"),
     ]
 

@@ -2,11 +2,15 @@
 
 ``flasher.target`` is the server's ``host:port`` (or serial device). ``args`` are the gdb commands
 that start the firmware after loading, in place of ``monitor reset``; ``detach`` always follows.
+An emulated board brings its own server: ``emulator_args = { probe = "gdb" }``.
 
 Ref: GDB manual, sections 20.2 "Commands for Managing Targets" (load) and 10.17 (compare-sections).
 """
 
 from __future__ import annotations
+
+import contextlib
+from pathlib import Path
 
 from hilbench.drivers.flashers._files import load_segments
 from hilbench.drivers.flashers._run import Sign, judge, run_tool
@@ -25,6 +29,8 @@ PROGRAM = "gdb-multiarch"
 INSTALL = "apt-get install gdb-multiarch"
 START = ("monitor reset",)
 START_QEMU = ("monitor system_reset",)
+_TCP_TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+_ESTABLISHED = "01"
 
 # Without a connection compare-sections compares the file with itself, and it matches: only a
 # session that can still be detached afterwards has proved anything.
@@ -77,18 +83,24 @@ def flash(
     """Load the ELF's sections, compare them, reset and let the board run.
 
     Raises:
-        ConfigError: nobody says where the gdb server is.
+        ConfigError: nobody says where the gdb server is, or the emulator has none.
         FlashError: the typed outcome.
         ToolMissingError: gdb-multiarch is not installed.
     """
     config = board.flasher or FlasherConfig("gdb")
     server = emulated.probe_address if emulated is not None else config.target
+    if emulated is not None and (server is None or server.startswith("remote:")):  # pyOCD's
+        raise ConfigError(
+            f"board {board.id} is emulated and serves no gdb; "
+            f'add emulator_args = {{ probe = "gdb" }} to [board.{board.id}]'
+        )
     if server is None:
         raise ConfigError(
             f"board {board.id}: gdb needs the address of a gdb server; "
             f'add target = "localhost:3333" to [board.{board.id}.flasher]'
         )
     load_segments(board, image)  # the right file, unchanged
+    _check_free(board.id, server)
     commands = [
         "set confirm off",
         "set tcp auto-retry off",  # else a server that is not there takes 15 s
@@ -103,3 +115,19 @@ def flash(
         command += ["-ex", line]
     result = run_tool(board.id, "gdb", command, timeout_s, INSTALL)
     judge(board.id, "gdb", result, SIGNS, PROOF if config.verify else PROOF_OF_WRITING)
+
+
+def _check_free(board_id: str, server: str) -> None:
+    """Ask the kernel: a server with a client lets the next one wait without a word."""
+    host, _, port = server.rpartition(":")
+    if host not in {"", "localhost", "127.0.0.1"} or not port.isdigit():
+        return
+    for table in _TCP_TABLES:
+        with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6
+            for line in table.read_text(encoding="ascii").splitlines()[1:]:
+                _, local, _, state, *_ = line.split()
+                if state == _ESTABLISHED and int(local.rpartition(":")[2], 16) == int(port):
+                    raise FlashBusyError(
+                        f"board {board_id}: gdb server {server} has a debugger connected to it; "
+                        "end that one, or wait until it has ended"
+                    )

@@ -99,7 +99,7 @@ def _job(board: BoardConfig, image: Image, emulated: EmulatedBoard | None) -> di
             f"{where} names no probe, and another board's could be taken; add probe_serial, "
             "which `pyocd list` shows"
         )
-    if probe is None:
+    if probe is None or (emulated is not None and not probe.startswith("remote:")):
         raise ConfigError(
             f"{where} is pyocd, but the emulated board has no probe for it; add "
             f'emulator_args = {{ probe = "pyocd" }} to [board.{board.id}]'

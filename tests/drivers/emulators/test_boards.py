@@ -148,8 +148,9 @@ def test_a_fault_resets_the_board_and_keeps_the_reason(port, start, line):
     talk.ask(Hello(), session=5, sequence=1)
     board.write_memory(idle, b"\x00\xde")  # UDF #0
     assert isinstance(talk.ask(Idle(duration_us=1, marker=0), 5, 2), HelloReply)
-    board._rsp.halt(Deadline(TIMEOUT_S))
-    magic, exception, pc = struct.unpack("<3I", board._rsp.read(record, 12, Deadline(TIMEOUT_S)))
+    with board._core.session(deadline := Deadline(TIMEOUT_S)) as core:
+        core.halt(deadline)
+        magic, exception, pc = struct.unpack("<3I", core.read(record, 12, deadline))
     assert (magic, exception, pc) == (0x4842_4654, 3, idle)
 
 

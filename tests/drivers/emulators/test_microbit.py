@@ -187,6 +187,6 @@ def test_an_unknown_probe(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     config = BoardConfig(id="mb", firmware="nrf51", emulator_args=(("probe", "jlink"),))
     with pytest.raises(
-        ConfigError, match=r"^board mb: the qemu emulator has no probe 'jlink'; known: pyocd$"
+        ConfigError, match=r"^board mb: the qemu emulator has no probe 'jlink'; known: gdb, pyocd$"
     ):
         qemu.start(config, 1.0)

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import socket
 from types import SimpleNamespace
 
 import pytest
 
 from hilbench.drivers.flashers import avrdude, command, esptool, gdb, openocd, stm32flash
-from hilbench.errors import ConfigError, FlashError, FlashNotFoundError, ToolMissingError
+from hilbench.errors import (
+    ConfigError,
+    FlashBusyError,
+    FlashError,
+    FlashNotFoundError,
+    ToolMissingError,
+)
 from hilbench.testing.doubles import Esp32Rom
 from tests.builders.elf_builder import EM_ARM, EM_AVR, EM_XTENSA
 from tests.drivers.flashers.conftest import FIRMWARE, payload, tool_or_skip
@@ -158,6 +165,30 @@ def test_gdb(refused):
     assert refused(gdb) == (
         "board b: gdb needs the address of a gdb server; "
         'add target = "localhost:3333" to [board.b.flasher]'
+    )
+
+
+@pytest.mark.parametrize("address", [None, "remote:127.0.0.1:1"])
+def test_gdb_and_an_emulated_board_without_a_gdb_server(address, board, make_image):
+    config = board("gdb", target="localhost:3333")  # a real board's
+    emulated = SimpleNamespace(link_address="/dev/pts/0", probe_address=address)
+    with pytest.raises(ConfigError) as raised:
+        gdb.flash(config, make_image(EM_ARM, (0, b"code")), emulated, LIMIT_S)
+    assert str(raised.value).replace(config.id, "b") == (
+        'board b is emulated and serves no gdb; add emulator_args = { probe = "gdb" } to [board.b]'
+    )
+
+
+def test_gdb_waits_for_no_other_debugger(board, make_image):
+    image = make_image(EM_ARM, (0, b"code"))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        where = server.getsockname()
+        config = board("gdb", target=f"localhost:{where[1]}")
+        with socket.create_connection(where), pytest.raises(FlashBusyError) as raised:
+            gdb.flash(config, image, None, LIMIT_S)
+    assert str(raised.value) == (
+        f"board {config.id}: gdb server localhost:{where[1]} has a debugger connected to it; "
+        "end that one, or wait until it has ended"
     )
 
 
