@@ -5,6 +5,7 @@ Ref: GDB manual, appendix E "GDB Remote Serial Protocol".
 
 from __future__ import annotations
 
+import contextlib
 import re
 import select
 import socket
@@ -66,7 +67,8 @@ class GdbProxy:
             client, _ = self._listener.accept()
             with client, socket.socket(socket.AF_UNIX) as server:
                 server.connect(str(self._server))
-                self._converse(client, server)
+                with contextlib.suppress(ConnectionError):  # either may be killed at any moment
+                    self._converse(client, server)
 
     def _converse(self, client: socket.socket, server: socket.socket) -> None:
         pending, self._writes = b"", 0
@@ -80,11 +82,7 @@ class GdbProxy:
                 if self.fault is not Fault.DEAD_BOOTLOADER:
                     client.sendall(data)
             if client in ready:
-                try:
-                    data = client.recv(_READ_BYTES)
-                except ConnectionResetError:
-                    return
-                if not data:
+                if not (data := client.recv(_READ_BYTES)):
                     return
                 items, pending = _split(pending + data)
                 if not all(self._forward(item, client, server) for item in items):
