@@ -24,7 +24,13 @@ from hilbench.bench import prepare as prepare_module
 from hilbench.bench import run_suite
 from hilbench.bench import runner as runner_module
 from hilbench.bench.progress import Progress
-from hilbench.errors import BoardBusyError, BoardError, ImageError, ModelTooLargeError, VectorError
+from hilbench.errors import (
+    BoardBusyError,
+    BoardSilentError,
+    ImageError,
+    ModelTooLargeError,
+    VectorError,
+)
 from hilbench.report.terminal import print_run
 from tests.end_to_end.conftest import ZOO, need_image
 
@@ -139,7 +145,7 @@ def test_a_silent_board_costs_only_its_own_cells(boards, zoo, tmp_path):
     finally:
         os.close(master)
         os.close(slave)
-    assert [type(e) for e in outcome.errors] == [BoardError]
+    assert [type(e) for e in outcome.errors] == [BoardSilentError]
     assert "board silent: no HELLO within 0.5 s" in str(outcome.errors[0])
     assert outcome.exit_code == 3
     frame = hilbench.load(outcome.folder)
