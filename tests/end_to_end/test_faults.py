@@ -239,6 +239,14 @@ def test_second_process_is_told_who_holds_the_board(boards, zoo, tmp_path, monke
     assert "waited 0.3 s; end that process or try again later" in str(outcome.errors[0])
 
 
+def _children(pid):
+    """The processes below a run; between two sessions the native board has none for a moment."""
+    deadline = time.monotonic() + 10
+    while not (found := psutil.Process(pid).children(recursive=True)):
+        assert time.monotonic() < deadline, "the run has started no firmware"
+    return found
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_interrupt_leaves_a_readable_run_and_no_stray_firmware(how, boards_file, tmp_path):
     need_image("posix")
@@ -261,8 +269,7 @@ def test_interrupt_leaves_a_readable_run_and_no_stray_firmware(how, boards_file,
             break
         time.sleep(0.02)
     assert journal is not None, process.communicate(timeout=5)
-    children = psutil.Process(process.pid).children(recursive=True)
-    assert children
+    children = _children(process.pid)
     process.send_signal(how)
     output, _ = process.communicate(timeout=30)
     assert process.returncode == 130, output
@@ -294,7 +301,7 @@ def test_kill_leaves_a_readable_run_and_no_stray_firmware(boards_file, tmp_path)
         if journals and journals[0].read_text().count('"kind": "session"') >= 2:
             break
         time.sleep(0.02)
-    children = psutil.Process(process.pid).children(recursive=True)
+    children = _children(process.pid)
     process.kill()
     process.wait(10)
     _, alive = psutil.wait_procs(children, timeout=5)
