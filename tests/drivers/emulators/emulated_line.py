@@ -15,8 +15,6 @@ from hilbench.protocol.packets import Decoder, Packet
 from hilbench.records import Image
 
 TIMEOUT_S = 20.0
-ASKED_AGAIN_S = 4.0
-ASKED_AT_MOST = 4
 
 
 class Line:
@@ -41,12 +39,7 @@ class Line:
         return message
 
     def ask(self, request: Message, session: int, sequence: int) -> Message:
-        """Ask, and ask again while nothing comes, as PROTOCOL.md has a host do."""
-        packet = Packet.of(request, session, sequence).encode()
-        for _ in range(ASKED_AT_MOST):
-            os.write(self.fd, packet)
-            if self._packets or select.select([self.fd], [], [], ASKED_AGAIN_S)[0]:
-                break
+        os.write(self.fd, Packet.of(request, session, sequence).encode())
         return self.receive().message()
 
     def hello(self) -> HelloReply:
