@@ -4,7 +4,7 @@
 
     HilbenchError
     ├── UsageError            2  the command line, a Python call
-    │   └── ConfigError       2  boards.toml, suite.toml
+    │   └── ConfigError       2  boards.toml, suite.toml; a supply that a board does not bear
     ├── ModelError            2  a .tflite file
     │   ├── UnsupportedOperatorError
     │   └── ModelTooLargeError
@@ -22,10 +22,16 @@
     │   ├── BoardSilentError     no answer to HELLO
     │   ├── BoardBusyError
     │   ├── BoardQuarantinedError
-    │   └── DeviceError          a typed ERROR packet from the firmware
+    │   ├── DeviceError          a typed ERROR packet from the firmware
+    │   └── BoardUnpoweredError  draws less current than a board that has power
+    ├── MeterError            3  a power meter: absent, silent, unplugged, refuses
+    │   ├── MeterBusyError       another process has it
+    │   └── CalibrationError     its calibration is missing or cannot be true
     ├── LinkError             3  bytes between host and board
     │   └── ProtocolError        a packet or message that breaks PROTOCOL.md
     ├── MeasurementError      3  data arrived, but they cannot be a measurement
+    │   ├── WindowError          marker windows in the trace are not those that the device told
+    │   └── LostSamplesError     more samples lost than the limit
     ├── OutputMismatchError   1  the device computed something else than the oracle
     └── StoreError            3  a run directory
 
@@ -156,6 +162,22 @@ class DeviceError(BoardError):
         self.detail = detail
 
 
+class BoardUnpoweredError(BoardError):
+    """The meter sees less current than a board that has power draws."""
+
+
+class MeterError(HilbenchError):
+    """A power meter is absent, silent, unplugged, or refuses."""
+
+
+class MeterBusyError(MeterError):
+    """Another process has the meter."""
+
+
+class CalibrationError(MeterError):
+    """A meter's calibration is missing or cannot be true; no default takes its place."""
+
+
 class LinkError(HilbenchError):
     """Bytes did not get through between host and board within the deadline."""
 
@@ -166,6 +188,14 @@ class ProtocolError(LinkError):
 
 class MeasurementError(HilbenchError):
     """Data arrived intact, but they cannot be a measurement."""
+
+
+class WindowError(MeasurementError):
+    """Windows in the trace are not those that the device told: number, order or duration."""
+
+
+class LostSamplesError(MeasurementError):
+    """A meter lost more samples than the limit."""
 
 
 class OutputMismatchError(HilbenchError):

@@ -7,7 +7,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hilbench.records import BoardConfig, Image, TimeBase
+from hilbench.power import (
+    CaptureEnd,
+    Chunk,
+    InjectedWindow,
+    MeterIdentity,
+    MeterSetup,
+    MeterSpec,
+)
+from hilbench.records import BoardConfig, Edge, Image, TimeBase
 
 
 class Link(Protocol):
@@ -52,6 +60,9 @@ class EmulatedBoard(MemoryProbe, Protocol):
     time_base: TimeBase
     has_probe: bool  # write_memory works
     probe_address: str | None  # where a real flasher finds the emulated probe, e.g. a gdb port
+    # File to which the emulator appends "<CLOCK_MONOTONIC ns> <0|1>\n" at every marker edge; None
+    # where device time is not host time.
+    edges_path: str | None
 
     def units_per_tick(self, counter_hz: int) -> float:
         """Return how many units of the time base (instructions, us, cycles) one tick is."""
@@ -65,6 +76,13 @@ class EmulatedBoard(MemoryProbe, Protocol):
 
     def reset(self) -> None:
         """Reset; the firmware starts again."""
+
+    def marker_edges(self) -> tuple[Edge, ...]:
+        """Return all edges of the marker pin since start, in device time.
+
+        Raises:
+            BoardError: this emulator does not see the pin as it is configured; says what to set.
+        """
 
     def check_alive(self) -> None:
         """Raise BoardError with exit status and last words when the emulator has died."""
@@ -102,12 +120,85 @@ class PowerSwitch(Protocol):
 
 
 class PowerMeter(Protocol):
-    """``drivers/power/<name>.py`` exports ``open_meter(board)``."""
+    """An instrument that delivers samples.
 
-    energy_source: str  # "none", "synthetic", or the instrument
+    ``drivers/power/<name>.py`` exports ``open_meter(config, address, timeout_s) -> PowerMeter``,
+    which stops whatever stream it finds and identifies the instrument; ``find() -> list[tuple[str,
+    str]]``: address and serial number of those plugged in; and ``decode(raw, identity, setup,
+    start) -> Iterator[Chunk]``: chunks again from the ``raw`` of consecutive ones. A driver without
+    samples exports ``estimate(board) -> EnergyEstimate`` instead.
+
+    One thread at a time, but for close(). The board's supply is off until ``set_supply`` and after
+    ``close``, where the meter is the supply.
+    """
+
+    identity: MeterIdentity
+    spec: MeterSpec  # as configured last
+
+    def configure(self, setup: MeterSetup) -> None:
+        """Prepare a capture; not while one runs.
+
+        Raises:
+            ConfigError: the meter cannot do what ``setup`` asks; states its limits.
+            MeterError: silent, unplugged, or refuses.
+        """
+
+    def set_supply(self, *, on: bool) -> None:
+        """Switch the board's supply, where ``setup.supplies``.
+
+        Raises:
+            MeterError: silent, unplugged, or refuses.
+        """
+
+    def start(self) -> None:
+        """Begin a capture at index 0.
+
+        Raises:
+            MeterError: silent, unplugged, or refuses.
+        """
+
+    def read(self, timeout_s: float) -> Chunk | None:
+        """Return what has arrived as one chunk; None when nothing did within ``timeout_s``.
+
+        Raises:
+            MeterError: unplugged, or the stream makes no sense and cannot be resynchronised.
+        """
+
+    def stop(self) -> tuple[Chunk | None, CaptureEnd]:
+        """End the capture; return the last chunk and the account of what was lost.
+
+        Raises:
+            MeterError: it does not stop, or is unplugged.
+        """
+
+    def close(self) -> None:
+        """Switch the supply off, release the instrument; may be called twice."""
+
+
+class EnergyEstimate(Protocol):
+    """Energy without samples: none at all, or a constant current. See ``PowerMeter``."""
+
+    energy_source: str  # "none", "synthetic"
 
     def energy_uj(self, duration_us: NDArray[np.float64]) -> NDArray[np.float64] | None:
         """Return energy per inference in microjoule for inference durations, or None (no meter)."""
 
-    def close(self) -> None:
-        """Release the instrument; may be called twice."""
+
+class EmulatedMeter(Protocol):
+    """A process that speaks an instrument's protocol, fed by an emulated board's marker edges.
+
+    ``drivers/emulated_meters/<name>.py`` exports ``start(board, edges_path, timeout_s)``; the module
+    runs by itself, too: ``python -m hilbench.drivers.emulated_meters.<name> --help``.
+    """
+
+    address: str  # PTY path, constant for the meter's life
+
+    def truth(self) -> tuple[InjectedWindow, ...]:
+        """Return what the board was made to draw in every marker window that has ended.
+
+        Raises:
+            MeterError: the process has died, or its board's edges came too late to be emulated.
+        """
+
+    def stop(self) -> None:
+        """End the process; may be called twice."""

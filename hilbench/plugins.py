@@ -19,6 +19,7 @@ _ROOMS = {
     "flashers": "hilbench.drivers.flashers",
     "emulators": "hilbench.drivers.emulators",
     "power": "hilbench.drivers.power",
+    "emulated_meters": "hilbench.drivers.emulated_meters",
     "switches": "hilbench.drivers.switches",
     "commands": "hilbench.cli.commands",
     "reports": "hilbench.report",

@@ -59,6 +59,32 @@ class PowerSwitchConfig:
 
 
 @dataclass(frozen=True)
+class MeterConfig:
+    """``[board.<id>.meter]``, or just its driver."""
+
+    driver: str = "none"
+    emulator: str | None = None  # emulated meter that stands in for the instrument
+    serial: str | SerialMatch | None = None  # of the instrument, as for boards
+    supplies: bool = False  # the meter is the board's supply; else it is in series with it
+    marker: str | None = None  # logic input that is wired to the marker pin, e.g. "D0"
+    args: tuple[tuple[str, str], ...] = ()  # the driver's own
+
+
+@dataclass(frozen=True)
+class CurrentModel:
+    """``[board.<id>.current]``: what an emulated board draws, so that injected energy is known."""
+
+    idle_ma: float
+    active_ma: float
+    operators_ma: tuple[float, ...] = ()  # of marked operators, in turn; empty: active_ma
+    tail_us: float = 0.0  # time constant of what lies between board and meter
+    noise_ma: float = 0.0  # rms, white
+    drift_ma_per_s: float = 0.0
+    clock_ppm: float = 0.0  # of the meter's clock
+    seed: int = 1
+
+
+@dataclass(frozen=True)
 class Quarantine:
     """``[board.<id>.quarantine]``: why the board is not used, and until when."""
 
@@ -78,8 +104,11 @@ class BoardConfig:
     serial: str | SerialMatch | None = None  # path, pyserial URL, or what identifies the port
     baud: int = 115200
     flasher: FlasherConfig | None = None
-    meter: str = "none"
+    meter: MeterConfig = field(default_factory=MeterConfig)
     supply_v: float | None = None  # None: nobody said
+    supply_max_v: float | None = None  # what the board bears; needed where a meter supplies it
+    powered_ma: float | None = None  # it draws at least this much when it has power
+    current: CurrentModel | None = None  # of an emulated meter
     active_ma: float | None = None  # synthetic meter: current while an inference runs
     tags: tuple[str, ...] = ()
     notes: str = ""
@@ -204,6 +233,14 @@ class ClockInfo:
     per_tick: float  # units in one tick
     counter_hz: int
     source: str  # register | measured | declared
+
+
+@dataclass(frozen=True)
+class Edge:
+    """The marker pin of an emulated board changed."""
+
+    t_s: float  # device time since the emulator's start
+    high: bool
 
 
 @dataclass(frozen=True)

@@ -162,46 +162,43 @@ class Runner:
         """All sessions of a variant; a fault ends the cell, a dead board raises."""
         board_id, name = board.config.id, variant.config.name
         self.journal.append(variant_record(board_id, variant))
-        meter = plugins.load("power", board.config.meter).open_meter(board.config)
-        try:
-            for number in range(1, self.sessions + 1):
-                self.progress.set(board_id, state="running", variant=name, session=number)
-                done = 0
+        meter = plugins.load("power", board.config.meter.driver).estimate(board.config)
+        for number in range(1, self.sessions + 1):
+            self.progress.set(board_id, state="running", variant=name, session=number)
+            done = 0
 
-                def advance(vectors: int) -> None:
-                    nonlocal done
-                    done += vectors
-                    self.progress.advance(board_id, vectors)
+            def advance(vectors: int) -> None:
+                nonlocal done
+                done += vectors
+                self.progress.advance(board_id, vectors)
 
-                try:
-                    data = measure_session(
-                        board,
-                        variant,
-                        SessionPlan(number, self.warm_up, self.iterations),
-                        meter,
-                        advance,
-                    )
-                except StoreError:
-                    raise
-                except HilbenchError as error:
-                    cause = board.explain(error)
-                    if not isinstance(cause, HilbenchError):
-                        raise
-                    self._record(cause, board_id, name, number)
-                    if not _board_survives(cause):
-                        _bring_back(board, name)
-                    remaining = self.sessions - number + 1
-                    self.progress.shorten(board_id, remaining * len(variant.vectors.x) - done)
-                    return
-                record = self.journal.append_session(
-                    data.record,
-                    outputs=data.outputs,
-                    ticks=data.ticks,
-                    vector_ticks=data.vector_ticks,
+            try:
+                data = measure_session(
+                    board,
+                    variant,
+                    SessionPlan(number, self.warm_up, self.iterations),
+                    meter,
+                    advance,
                 )
-                self._judge(record, variant)
-        finally:
-            meter.close()
+            except StoreError:
+                raise
+            except HilbenchError as error:
+                cause = board.explain(error)
+                if not isinstance(cause, HilbenchError):
+                    raise
+                self._record(cause, board_id, name, number)
+                if not _board_survives(cause):
+                    _bring_back(board, name)
+                remaining = self.sessions - number + 1
+                self.progress.shorten(board_id, remaining * len(variant.vectors.x) - done)
+                return
+            record = self.journal.append_session(
+                data.record,
+                outputs=data.outputs,
+                ticks=data.ticks,
+                vector_ticks=data.vector_ticks,
+            )
+            self._judge(record, variant)
 
     def _judge(self, record: SessionRecord, variant: PreparedVariant) -> None:
         """Wrong outputs are a fact of the firmware, not of the bench: recorded, and exit code 1."""

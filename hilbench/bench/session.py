@@ -14,7 +14,7 @@ from hilbench.bench.prepare import PreparedVariant
 from hilbench.board.life import OpenBoard
 from hilbench.board.resident import is_resident
 from hilbench.errors import BoardError, MeasurementError, ModelTooLargeError
-from hilbench.interfaces import PowerMeter
+from hilbench.interfaces import EnergyEstimate
 from hilbench.measurement.accuracy import dequantise, evaluate
 from hilbench.measurement.agreement import Agreement, agreement
 from hilbench.measurement.energy import session_energy_uj
@@ -50,7 +50,7 @@ def measure_session(
     board: OpenBoard,
     variant: PreparedVariant,
     plan: SessionPlan,
-    meter: PowerMeter,
+    meter: EnergyEstimate,
     on_vectors: Callable[[int], None],
 ) -> SessionData:
     """Run one session.

@@ -15,7 +15,9 @@ from hilbench.config.tables import Key, Keys, as_date, check, check_name, parse,
 from hilbench.errors import ConfigError
 from hilbench.records import (
     BoardConfig,
+    CurrentModel,
     FlasherConfig,
+    MeterConfig,
     PowerSwitchConfig,
     Quarantine,
     SerialMatch,
@@ -32,8 +34,11 @@ BOARD_KEYS = {
     "serial": Key("string or table"),
     "baud": Key("integer", at_least=1),
     "flasher": Key("string or table", plugin="flashers"),
-    "meter": Key("string", plugin="power"),
+    "meter": Key("string or table", plugin="power"),
     "supply_v": Key("number", above=0),
+    "supply_max_v": Key("number", above=0),
+    "powered_ma": Key("number", above=0),
+    "current": Key("table"),
     "active_ma": Key("number", above=0),
     "power": Key("table"),
     "quarantine": Key("table"),
@@ -68,6 +73,24 @@ POWER_KEYS = {
     "driver": Key("string", required=True, plugin="switches"),
     "args": Key("table of strings"),
 }
+METER_KEYS = {
+    "driver": Key("string", required=True, plugin="power"),
+    "emulator": Key("string", plugin="emulated_meters"),
+    "serial": Key("string or table"),
+    "supplies": Key("boolean"),
+    "marker": Key("string", not_blank=True),
+    "args": Key("table of strings"),
+}
+CURRENT_KEYS = {
+    "idle_ma": Key("number", required=True, at_least=0),
+    "active_ma": Key("number", required=True, above=0),
+    "operators_ma": Key("list of numbers"),
+    "tail_us": Key("number", at_least=0),
+    "noise_ma": Key("number", at_least=0),
+    "drift_ma_per_s": Key("number"),
+    "clock_ppm": Key("number"),
+    "seed": Key("integer", at_least=0),
+}
 QUARANTINE_KEYS = {"reason": Key("string", required=True), "until": Key("date")}
 TIMEOUT_KEYS = {
     name: Key("number", above=0) for name in ("start_s", "hello_s", "reply_s", "run_s", "flash_s")
@@ -76,6 +99,8 @@ TABLES: Mapping[str, Keys] = {
     "serial": SERIAL_KEYS,
     "flasher": FLASHER_KEYS,
     "power": POWER_KEYS,
+    "meter": METER_KEYS,
+    "current": CURRENT_KEYS,
     "quarantine": QUARANTINE_KEYS,
     "timeouts": TIMEOUT_KEYS,
 }
@@ -136,6 +161,9 @@ def _check_layer(name: str, table: Any, file: Path) -> None:
             check(table[key], keys, f"{file}: [board.{name}.{key}]", partial=True)
 
 
+_SHORT = {"flasher": "tool", "meter": "driver"}  # flasher = "x" is short for its tool
+
+
 @dataclass
 class _Merged:
     """A board's table as all files make it, and which of them gave each key."""
@@ -148,8 +176,8 @@ class _Merged:
         self.files.setdefault("", []).append(file)
         for key, value in table.items():
             before = self.table.get(key)
-            if key == "flasher" and isinstance(before, str) and isinstance(value, dict):
-                before = {"tool": before}  # flasher = "x" is short for its tool
+            if key in _SHORT and isinstance(before, str) and isinstance(value, dict):
+                before = {_SHORT[key]: before}
             if isinstance(before, dict) and isinstance(value, dict):
                 self.table[key] = _deep(before, value)
                 self.files[key].append(file)
@@ -181,7 +209,7 @@ def _board(found: _Merged) -> BoardConfig:
             check(table[key], keys, found.where(key, table=key))
     _check_whole(found)
     values = dict(table)
-    for key in ("supply_v", "active_ma"):
+    for key in ("supply_v", "supply_max_v", "active_ma", "powered_ma"):
         if key in values:
             values[key] = float(values[key])
     values["tags"] = tuple(table.get("tags", ()))
@@ -214,7 +242,32 @@ def _quarantine(value: dict[str, Any]) -> Quarantine:
     return Quarantine(value["reason"], as_date(value.get("until")))
 
 
-_MAKE = {"serial": _serial, "flasher": _flasher, "power": _power, "quarantine": _quarantine}
+def _meter(value: str | dict[str, Any]) -> MeterConfig:
+    if isinstance(value, str):
+        return MeterConfig(value)
+    values = dict(value)
+    if "serial" in values:
+        values["serial"] = _serial(values["serial"])
+    values["args"] = tuple(value.get("args", {}).items())
+    return MeterConfig(**values)
+
+
+def _current(value: dict[str, Any]) -> CurrentModel:
+    values: dict[str, Any] = {
+        k: v if k == "seed" else float(v) for k, v in value.items() if k != "operators_ma"
+    }
+    operators = tuple(float(v) for v in value.get("operators_ma", ()))
+    return CurrentModel(**values, operators_ma=operators)
+
+
+_MAKE = {
+    "meter": _meter,
+    "current": _current,
+    "serial": _serial,
+    "flasher": _flasher,
+    "power": _power,
+    "quarantine": _quarantine,
+}
 
 
 def _check_whole(found: _Merged) -> None:
@@ -235,7 +288,12 @@ def _check_whole(found: _Merged) -> None:
         raise ConfigError(
             f"{found.where('emulator_args')} has emulator_args but no emulator; remove emulator_args"
         )
-    if table.get("meter") == "synthetic":
+    meter = table.get("meter", "none")
+    if isinstance(meter, str):
+        meter = {"driver": meter}
+    else:
+        _check_meter(meter, found)
+    if meter["driver"] == "synthetic":
         for key, meaning in (("supply_v", "the supply in V"), ("active_ma", "the current in mA")):
             if key not in table:  # no default: it would become an energy
                 raise ConfigError(
@@ -246,6 +304,42 @@ def _check_whole(found: _Merged) -> None:
         _check_serial(serial, found)
     if "flasher" in table:
         _check_flasher(table["flasher"], found)
+
+
+def _check_meter(meter: dict[str, Any], found: _Merged) -> None:
+    where = found.where("meter", table="meter")
+    if isinstance(meter.get("serial"), dict):
+        check(meter["serial"], SERIAL_KEYS, f"{where} serial")
+    if "emulator" in meter and "serial" in meter:
+        raise ConfigError(
+            f"{where} has emulator and serial; a meter is emulated or real, remove one of them"
+        )
+    if "emulator" in meter and "emulator" not in found.table:
+        raise ConfigError(
+            f"{where} has emulator, but the board is real; an emulated meter measures emulated "
+            "boards only, remove emulator"
+        )
+    if "emulator" in meter and "current" not in found.table:
+        raise ConfigError(
+            f"{where} has emulator, but nothing says what the board draws; add a table "
+            f"[board.{found.name}.current] with idle_ma and active_ma"
+        )
+    if "supply_v" not in found.table and meter["driver"] != "none":
+        raise ConfigError(
+            f"{where} measures current, and energy needs supply_v, the board's supply in V; add it "
+            f"to [board.{found.name}]"
+        )
+    if meter.get("supplies") and "supply_max_v" not in found.table:
+        raise ConfigError(
+            f"{where} supplies = true needs supply_max_v, the highest voltage in V that the board "
+            f"bears; add it to [board.{found.name}]"
+        )
+    ceiling, supply = found.table.get("supply_max_v"), found.table.get("supply_v")
+    if ceiling is not None and supply is not None and supply > ceiling:
+        raise ConfigError(
+            f"{found.where('supply_v', 'supply_max_v')} supply_v = {supply:g} is above "
+            f"supply_max_v = {ceiling:g}; correct one of them before anything is powered"
+        )
 
 
 def _check_serial(serial: str | dict[str, str], found: _Merged) -> None:

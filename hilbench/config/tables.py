@@ -21,6 +21,7 @@ KeyType = Literal[
     "number",
     "boolean",
     "list of strings",
+    "list of numbers",
     "table",
     "table of strings",
     "string or table",
@@ -166,6 +167,7 @@ _IS: Mapping[KeyType, Callable[[Any], bool]] = {
     "number": _is_number,
     "boolean": lambda v: isinstance(v, bool),
     "list of strings": lambda v: isinstance(v, list) and _all_strings(v),
+    "list of numbers": lambda v: isinstance(v, list) and all(map(_is_number, v)),
     "table": lambda v: isinstance(v, dict),
     "table of strings": lambda v: isinstance(v, dict) and _all_strings(v.values()),
     "string or table": lambda v: isinstance(v, str | dict),
@@ -216,6 +218,7 @@ _EXAMPLE = {
     "number": "1.0",
     "boolean": "true",
     "list of strings": '["…"]',
+    "list of numbers": "[1.0]",
     "string or table": '"…"',
     "date": "2026-12-31",
 }

@@ -30,8 +30,9 @@ tags = ["emulated", "cortex-m"]
 # firmware = "stm32l4"
 # chip = "stm32l4r5"      # compared with what the board says of itself
 # baud = 115200
-# meter = "none"
-# supply_v = 3.3
+# supply_v = 3.3          # energy is voltage times charge
+# supply_max_v = 3.6      # what the board bears; needed where a meter supplies it
+# powered_ma = 0.5        # with power it draws at least this much: below it nothing is measured
 # tags = ["desk"]
 # notes = "unit 2, blue wire"
 # [board.mine.serial]     # all keys given must match; or serial = "/dev/…", "rfc2217://…", "socket://…"
@@ -51,6 +52,12 @@ tags = ["emulated", "cortex-m"]
 # [board.mine.power]      # how the board's supply is switched
 # driver = "uhubctl"
 # args = { location = "1-1", port = "2" }
+# [board.mine.meter]      # or just meter = "none"; docs/energy.md
+# driver = "ppk2"         # none | synthetic | ppk2 | lpm01a | joulescope | replay
+# serial = { vid = "1915", pid = "c00a", serial_number = "E1D8A5C4F2B3" }
+# supplies = true         # the meter is the board's supply; false: it is in series with it
+# marker = "D0"           # its logic input at the board's marker pin; without it windows are searched
+# args = {}               # of the driver
 # [board.mine.quarantine] # the board is left alone
 # reason = "flash wears out"
 # until = 2030-01-31      # the first day that it is used again; without it: until this is removed
@@ -60,6 +67,23 @@ tags = ["emulated", "cortex-m"]
 # reply_s = 5
 # run_s = 120
 # flash_s = 60
+
+# [board.uno-live]        # an emulated board at an emulated meter: energy is injected, hence known
+# firmware = "atmega328p"
+# emulator = "simavr"
+# supply_v = 5.0
+# [board.uno-live.meter]
+# driver = "ppk2"
+# emulator = "ppk2"       # the emulated instrument that stands in
+# [board.uno-live.current]
+# idle_ma = 4.0
+# active_ma = 9.0
+# operators_ma = []       # of marked operators, in turn
+# tail_us = 100.0         # time constant between board and meter
+# noise_ma = 0.05
+# drift_ma_per_s = 0.0
+# clock_ppm = 0.0         # of the meter's clock
+# seed = 1
 
 # [board.rack-3]          # a board of another computer, behind a serial server
 # firmware = "stm32l4"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from hilbench.errors import MeasurementError
-from hilbench.interfaces import PowerMeter
+from hilbench.interfaces import EnergyEstimate
 from hilbench.measurement.latency import TicksSummary
 from hilbench.records import ClockInfo
 
@@ -26,7 +26,7 @@ def duration_us(ticks: float, clock: ClockInfo) -> float:
     return ticks / clock.counter_hz * US_PER_S
 
 
-def session_energy_uj(meter: PowerMeter, ticks: TicksSummary, clock: ClockInfo) -> float | None:
+def session_energy_uj(meter: EnergyEstimate, ticks: TicksSummary, clock: ClockInfo) -> float | None:
     """Return the mean energy of one inference of a session in microjoule, None without a meter.
 
     The mean, because energy adds up: the window's energy divided by its inferences.

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hilbench.config import boards_template, load_boards
 from hilbench.config.boards import BOARD_KEYS, TABLES
 from hilbench.errors import EXIT_USAGE, ConfigError
+from hilbench.records import MeterConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 ALL_KEYS = (*BOARD_KEYS, *(k for keys in TABLES.values() for k in keys))
@@ -45,7 +46,7 @@ def board(body: str, name: str = "m4") -> str:
 def test_minimal_board_gets_no_invented_figures(bench):
     loaded = load_boards(bench(board(MINIMAL)))["m4"]
     assert (loaded.id, loaded.firmware, loaded.serial) == ("m4", "p", "/dev/ttyACM0")
-    assert loaded.meter == "none"
+    assert loaded.meter == MeterConfig()
     assert loaded.active_ma is None
     assert loaded.supply_v is None
     assert loaded.source == "boards.toml"
@@ -72,8 +73,8 @@ def test_every_key_arrives(bench):
 def test_unknown_key(bench):
     assert sentence(bench(board(MINIMAL + 'emulater = "qemu"'))) == (
         "boards.toml: [board.m4] unknown key 'emulater'; known: firmware, chip, emulator, "
-        "emulator_args, serial, baud, flasher, meter, supply_v, active_ma, power, "
-        "quarantine, tags, notes, timeouts (did you mean 'emulator'?)"
+        "emulator_args, serial, baud, flasher, meter, supply_v, supply_max_v, powered_ma, "
+        "current, active_ma, power, quarantine, tags, notes, timeouts (did you mean 'emulator'?)"
     )
 
 
@@ -201,7 +202,9 @@ def test_the_manual_explains_every_key():
     assert [k for k in ALL_KEYS if f"`{k}`" not in manual] == []
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None
+)
 @given(
     st.integers(0, 10_000),
     st.integers(0, 30),

@@ -131,15 +131,13 @@ BOARD = BoardConfig("b", "p", supply_v=3.0, active_ma=2.0, source="boards.toml")
 def test_synthetic_energy_by_hand():
     # 3 V x 2 mA = 6 mW; 25,000 ticks of 25 MHz = 1000 us; 6 mW x 1 ms = 6 uJ
     ticks = summarise([run([20_000, 30_000])])
-    meter = synthetic.open_meter(BOARD)
+    meter = synthetic.estimate(BOARD)
     assert meter.energy_source == "synthetic"
     assert session_energy_uj(meter, ticks, QEMU) == pytest.approx(6.0)
-    meter.close()
-    meter.close()
 
 
 def test_no_meter_is_unknown_not_zero():
-    meter = none.open_meter(BOARD)
+    meter = none.estimate(BOARD)
     assert meter.energy_source == "none"
     assert session_energy_uj(meter, summarise([run([5])]), QEMU) is None
 
@@ -153,7 +151,7 @@ def test_no_meter_is_unknown_not_zero():
 )
 def test_synthetic_meter_makes_no_figure_up(known, missing):
     board = BoardConfig("b", "p", source="boards.toml", **known)
-    assert sentence(synthetic.open_meter, board, kind=ConfigError) == (
+    assert sentence(synthetic.estimate, board, kind=ConfigError) == (
         f'boards.toml: [board.b] meter = "synthetic" needs {missing} while an inference runs; add '
         'it, or use meter = "none"'
     )

@@ -1,1 +1,1 @@
-"""Power meters: each module exports ``open_meter(board) -> PowerMeter``."""
+"""Power meters: each module exports ``open_meter`` (samples) or ``estimate`` (none)."""

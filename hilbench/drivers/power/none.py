@@ -17,10 +17,7 @@ class NoMeter:
         """Return None."""
         return None
 
-    def close(self) -> None:
-        """Nothing to release."""
 
-
-def open_meter(board: BoardConfig) -> NoMeter:  # noqa: ARG001 - interface
+def estimate(board: BoardConfig) -> NoMeter:  # noqa: ARG001 - interface
     """Return a meter that measures nothing."""
     return NoMeter()

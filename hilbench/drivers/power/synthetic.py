@@ -29,12 +29,9 @@ class SyntheticMeter:
         """Return supply_v * active_ma * duration, in microjoule, elementwise."""
         return self.supply_v * self.active_ma * np.asarray(duration_us, np.float64) / NJ_PER_UJ
 
-    def close(self) -> None:
-        """Nothing to release."""
 
-
-def open_meter(board: BoardConfig) -> SyntheticMeter:
-    """Return the meter for a board.
+def estimate(board: BoardConfig) -> SyntheticMeter:
+    """Return the estimate for a board.
 
     Raises:
         ConfigError: boards.toml does not say active_ma.
