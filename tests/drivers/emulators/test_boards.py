@@ -36,6 +36,8 @@ CHIPS = {
     "mps2-an505": "cortex-m33",
     "mps3-an547": "cortex-m55",
 }
+UDF = b"\x00\xde"  # the instruction that is undefined for good
+PC = 15
 FLOAT_MODEL_FITS_BYTES = 192 * 1024
 qemu_only = pytest.mark.qemu
 ALL = [pytest.param(port, marks=qemu_only) for port in CHIPS] + ["posix"]
@@ -56,6 +58,12 @@ def patched(image: Image, folder: Path, words: dict[int, int]) -> Image:
         struct.pack_into("<I", data, offset, word)
     (path := folder / "patched.elf").write_bytes(data)
     return dataclasses.replace(image, path=path, sha256=hashlib.sha256(data).hexdigest())
+
+
+def addresses(image: Image, *names: str) -> list[int]:
+    with image.path.open("rb") as file:
+        symbols = ELFFile(file).get_section_by_name(".symtab")
+        return [symbols.get_symbol_by_name(name)[0]["st_value"] & ~1 for name in names]
 
 
 @pytest.mark.parametrize("port", ALL)
@@ -136,22 +144,41 @@ def test_an_image_linked_where_no_memory_is(start, tmp_path):
 @pytest.mark.parametrize("port", CHIPS)
 def test_a_fault_resets_the_board_and_keeps_the_reason(port, start, line):
     image, board = image_or_skip(port), start(port)
-    with image.path.open("rb") as file:
-        symbols = ELFFile(file).get_section_by_name(".symtab")
-        idle, record = (
-            symbols.get_symbol_by_name(name)[0]["st_value"] & ~1
-            for name in ("hb_port_idle", "hb_fault_record")
-        )
+    idle, record = addresses(image, "hb_port_idle", "hb_fault_record")
     talk = line(board)
     board.flash(image)
     talk.hello()
     talk.ask(Hello(), session=5, sequence=1)
-    board.write_memory(idle, b"\x00\xde")  # UDF #0
+    board.write_memory(idle, UDF)
     assert isinstance(talk.ask(Idle(duration_us=1, marker=0), 5, 2), HelloReply)
     with board._core.session(deadline := Deadline(TIMEOUT_S)) as core:
         core.halt(deadline)
         magic, exception, pc = struct.unpack("<3I", core.read(record, 12, deadline))
     assert (magic, exception, pc) == (0x4842_4654, 3, idle)
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("port", CHIPS)
+def test_a_board_that_never_had_to_wait_for_the_host_resets_on_a_fault_too(port, start, line):
+    image, board = image_or_skip(port), start(port)
+    idle, wait = addresses(image, "hb_port_idle", "hb_port_uart_wait")
+    talk = line(board)
+    board.flash(image)
+    talk.hello()
+    deadline = Deadline(TIMEOUT_S)
+    with board._core.session(deadline) as core:
+        core.halt(deadline)
+        core.use_registers(deadline)
+        core.write(idle, UDF, deadline)
+        core.set_breakpoint(wait, deadline)
+        board._qmp.reset(deadline)
+        core.resume(deadline)
+        assert core.stopped_within(TIMEOUT_S, deadline)
+        core.clear_breakpoint(wait, deadline)
+        core.write_register(PC, idle, deadline)
+        core.resume(deadline)
+    talk.hello()  # of the reset
+    talk.hello()  # of the fault
 
 
 def test_the_native_board_has_no_probe(start):

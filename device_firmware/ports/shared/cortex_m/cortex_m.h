@@ -66,9 +66,6 @@ static inline void hb_cortex_m_irq_forget(uint32_t irq) {
     hb_cortex_m_barrier();
 }
 
-/* Set by the port once boot is over, i.e. when it first waits for the host. */
-extern bool hb_cortex_m_serving;
-
 /* "cortex-m4" and so on, from CPUID: the silicon says it, not the build. */
 const char *hb_cortex_m_chip(void);
 

@@ -25,7 +25,6 @@ uint32_t hb_port_uart_overruns(void) {
 
 /* Interrupts are masked between the look and WFI, which wakes on a pending one all the same. */
 void hb_port_uart_wait(void) {
-    hb_cortex_m_serving = true;
     __asm volatile("cpsid i" ::: "memory");
     if (hb_ring_empty(&ring)) {
         __asm volatile("wfi" ::: "memory");

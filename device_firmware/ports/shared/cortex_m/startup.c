@@ -17,7 +17,9 @@ extern uint32_t hb_data_load[], hb_data_start[], hb_data_end[], hb_bss_start[], 
 extern uint8_t hb_stack_low[], hb_stack_high[];
 
 struct hb_fault_record hb_fault_record __attribute__((section(".noinit")));
-bool hb_cortex_m_serving;
+/* Boot is over. The first wait for the host would be too late a sign: a host that asks at once can
+ * have its requests answered before the core ever waits. */
+static volatile bool serving;
 
 void hb_reset_handler(void);
 void hb_fault_handler(void);
@@ -47,9 +49,12 @@ __attribute__((noinline, noreturn)) static void run(void) {
     for (uint32_t *to = hb_bss_start; to < hb_bss_end; to++) {
         *to = 0;
     }
-    hb_core_run();
-    hb_port_reset();
+    hb_core_init();
+    serving = true;
     for (;;) {
+        if (!hb_core_poll()) {
+            hb_port_uart_wait();
+        }
     }
 }
 
@@ -93,7 +98,7 @@ __attribute__((used, noreturn)) void hb_fault_stop(const uint32_t *stacked) {
         .bfar = HB_SCB_BFAR,
 #endif
     };
-    if (hb_cortex_m_serving) {
+    if (serving) {
         hb_port_reset();
     }
     for (;;) {

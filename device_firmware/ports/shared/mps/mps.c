@@ -99,7 +99,6 @@ uint32_t hb_port_uart_overruns(void) {
 /* Interrupts are masked between the look and WFI, which wakes on a pending one all the same.
  * Polling instead would starve the emulator's own loop and burn a host core per board. */
 void hb_port_uart_wait(void) {
-    hb_cortex_m_serving = true;
     __asm volatile("cpsid i" ::: "memory");
     if (hb_ring_empty(&ring)) {
         __asm volatile("wfi" ::: "memory");
