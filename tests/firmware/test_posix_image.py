@@ -138,10 +138,10 @@ def test_board_outlives_a_host_that_goes_away_and_comes_back(line):
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ([], "usage: hilbench.elf --fd N [--pool-bytes B]"),
+        ([], "usage: hilbench.elf --fd N [--pool-bytes B] [--marker-fd M]"),
         (["--fd", "x"], "--fd needs the number of an open PTY master"),
         (["--fd", "0", "--pool-bytes", "12"], "--pool-bytes needs a number from 1024 to 1073741824"),
-        (["--colour"], "unknown argument; usage: hilbench.elf --fd N [--pool-bytes B]"),
+        (["--colour"], "unknown argument; usage: hilbench.elf --fd N [--pool-bytes B] [--marker-fd M]"),
         (["--fd", "999"], "--fd is not an open PTY master"),
     ],
 )  # fmt: skip

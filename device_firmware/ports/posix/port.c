@@ -1,10 +1,10 @@
 /* The same core as a host process: the line is the master side of a PTY, the counter is
  * CLOCK_MONOTONIC in nanoseconds.
  *
- *     hilbench.elf --fd N [--pool-bytes B]
+ *     hilbench.elf --fd N [--pool-bytes B] [--marker-fd M]
  *
- * N is the inherited master. The process dies with the thread that started it (PR_SET_PDEATHSIG).
- */
+ * N is the inherited master. M is an inherited file, opened to append: the marker pin. The process
+ * dies with the thread that started it (PR_SET_PDEATHSIG). */
 #define _GNU_SOURCE
 #include "hb_core.h"
 #include "hb_port.h"
@@ -12,6 +12,7 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <link.h>
 #include <poll.h>
 #include <signal.h>
@@ -32,6 +33,7 @@
 #define MAX_POOL_BYTES     (1024u * 1024 * 1024)
 #define BUILD_ID_BYTES     20
 #define NOBODY_LISTENS_US  2000 /* between looks at a PTY whose other side is closed */
+#define USAGE              "usage: hilbench.elf --fd N [--pool-bytes B] [--marker-fd M]"
 
 #if defined(__x86_64__)
 #define CHIP "x86-64"
@@ -50,7 +52,7 @@ static const struct hb_port_info port_info = {
     .untested = false,
 };
 
-static int line_fd = -1;
+static int line_fd = -1, marker_fd = -1;
 static char **arguments;
 static uint8_t *pool, *stack;
 static size_t pool_bytes = DEFAULT_POOL_BYTES;
@@ -187,18 +189,32 @@ void hb_port_uart_wait(void) {
 
 /* ---- time, marker, reset ---- */
 
-uint32_t hb_port_counter(void) {
+static uint64_t now_ns(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint32_t)((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint32_t hb_port_counter(void) {
+    return (uint32_t)now_ns();
 }
 
 void hb_port_quiet(bool on) {
     (void)on; /* a process has no interrupts of its own */
 }
 
+/* The pin moves when the clock is read; the write after that is in no tick count. */
 void hb_port_marker(bool on) {
-    (void)on; /* no pin */
+    static bool is_on;
+    if (marker_fd < 0 || on == is_on) {
+        return;
+    }
+    char edge[32];
+    int length = snprintf(edge, sizeof edge, "%" PRIu64 " %d\n", now_ns(), on);
+    if (write(marker_fd, edge, (size_t)length) != length) {
+        die("cannot append to --marker-fd");
+    }
+    is_on = on;
 }
 
 void hb_port_idle(uint32_t duration_us) {
@@ -270,12 +286,15 @@ static void read_arguments(int count, char **values) {
         } else if (strcmp(values[i], "--pool-bytes") == 0) {
             pool_bytes = number(value, MIN_POOL_BYTES, MAX_POOL_BYTES,
                                 "--pool-bytes needs a number from 1024 to 1073741824");
+        } else if (strcmp(values[i], "--marker-fd") == 0) {
+            marker_fd =
+                (int)number(value, 0, 1u << 20, "--marker-fd needs the number of an open file");
         } else {
-            die("unknown argument; usage: hilbench.elf --fd N [--pool-bytes B]");
+            die("unknown argument; " USAGE);
         }
     }
     if (line_fd < 0) {
-        die("usage: hilbench.elf --fd N [--pool-bytes B]");
+        die(USAGE);
     }
 }
 

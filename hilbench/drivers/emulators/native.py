@@ -9,12 +9,14 @@ import contextlib
 import os
 import platform
 import pty
+import time
 import tty
 
+from hilbench.drivers.emulators._host_edges import NS_PER_S, HostEdges
 from hilbench.drivers.emulators._process import EmulatorProcess, find_tool, missing
 from hilbench.drivers.emulators._segments import image_bytes
 from hilbench.errors import BoardError, ConfigError, LinkError
-from hilbench.records import BoardConfig, Image, TimeBase
+from hilbench.records import BoardConfig, Edge, Image, TimeBase
 
 
 class NativeBoard:
@@ -30,6 +32,9 @@ class NativeBoard:
         self._config = config
         self._process: EmulatorProcess | None = None
         self._program: int | None = None
+        self._started_ns = time.monotonic_ns()
+        self._edges = HostEdges()
+        self.edges_path: str | None = self._edges.path
         # Both ends stay open here, so that the PTY and its path outlive every process.
         self._master, self._slave = pty.openpty()
         tty.setraw(self._slave)
@@ -76,6 +81,14 @@ class NativeBoard:
             "load models over the link"
         )
 
+    def marker_edges(self) -> tuple[Edge, ...]:
+        """Return all edges of the marker since start, in host time; stay readable after stop().
+
+        A pulse is longer than the ticks in it by what telling its rise takes (1 to 2 us).
+        """
+        begin_ns = self._started_ns
+        return tuple(Edge((ns - begin_ns) / NS_PER_S, high) for ns, high in self._edges.read())
+
     def check_alive(self) -> None:
         """Raise BoardError with exit status and last words when the process has died."""
         if self._process is not None:
@@ -84,6 +97,7 @@ class NativeBoard:
     def stop(self) -> None:
         """Kill the process and close the PTY; may be called twice."""
         self._end()
+        self._edges.close()
         for fd in (self._master, self._slave, self._program):
             if fd is not None and fd >= 0:
                 os.close(fd)
@@ -93,13 +107,17 @@ class NativeBoard:
         assert self._program is not None
         self._process = EmulatorProcess(
             self._config.id,
-            [f"/proc/self/fd/{self._program}", "--fd", str(self._master), *self._arguments],
-            [self._program, self._master],
+            [
+                *(f"/proc/self/fd/{self._program}", "--fd", str(self._master)),
+                *("--marker-fd", str(self._edges.fd), *self._arguments),
+            ],
+            [self._program, self._master, self._edges.fd],
         )
 
     def _end(self) -> None:
         if self._process is not None:
             self._process.stop()
+            self._edges.lower(time.monotonic_ns())
 
 
 def start(board: BoardConfig, timeout_s: float) -> NativeBoard:  # noqa: ARG001 - nothing to wait for

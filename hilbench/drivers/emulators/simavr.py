@@ -16,10 +16,11 @@ from dataclasses import dataclass
 
 from hilbench.drivers.emulators import _simavr_build
 from hilbench.drivers.emulators._deadline import Deadline
+from hilbench.drivers.emulators._host_edges import HostEdges
 from hilbench.drivers.emulators._process import EmulatorProcess, find_tool
 from hilbench.drivers.emulators._segments import image_bytes, segments
 from hilbench.errors import BoardError, ConfigError, FlashError, LinkError, ToolMissingError
-from hilbench.records import BoardConfig, Image, TimeBase
+from hilbench.records import BoardConfig, Edge, Image, TimeBase
 
 CLOCK_HZ = 16_000_000
 FLASH_BYTES = 32 * 1024
@@ -72,6 +73,7 @@ class SimavrBoard:
         runner = _simavr_build.runner()
         self._config = config
         self._stopped = False
+        self._last_events: tuple[Event, ...] = ()
         with contextlib.ExitStack() as on_failure:
             # Both ends stay open here, so that the PTY and its path outlive every opening.
             self._master, self._slave = pty.openpty()
@@ -86,10 +88,19 @@ class SimavrBoard:
                 watch = []
             self._events = tempfile.TemporaryFile(prefix="hilbench-")  # noqa: SIM115
             on_failure.callback(self._events.close)
+            # Only a paced chip lives in the host's time.
+            self._edges = None if options.get("pace") == "free" else HostEdges()
+            if self._edges is not None:
+                on_failure.callback(self._edges.close)
+            self.edges_path: str | None = self._edges.path if self._edges else None
             self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             on_failure.callback(self._control.close)
             fds = [self._master, theirs.fileno(), self._events.fileno()]
-            named = zip(("--pty", "--control", "--events"), map(str, fds), strict=True)
+            names = ["--pty", "--control", "--events"]
+            if self._edges is not None:
+                fds.append(self._edges.fd)
+                names.append("--edges")
+            named = zip(names, map(str, fds), strict=True)
             with theirs:
                 self._process = EmulatorProcess(
                     config.id,
@@ -157,11 +168,21 @@ class SimavrBoard:
         return self._ask(b"F", Deadline(self._config.timeouts.start_s))
 
     def events(self) -> tuple[Event, ...]:
-        """Return marker edges and resets so far, in order."""
+        """Return marker edges and resets so far, in order; stay readable after stop()."""
+        if self._stopped:
+            return self._last_events
         fd = self._events.fileno()
         text = os.pread(fd, os.fstat(fd).st_size, 0).decode()
         words = (line.split() for line in text.splitlines(keepends=True) if line.endswith("\n"))
         return tuple(Event(int(c), name, int(v), int(s)) for c, name, v, s in words)
+
+    def marker_edges(self) -> tuple[Edge, ...]:
+        """Return all edges of the marker pin since start, exact to the cycle.
+
+        ``edges_path`` has the same in host time: equal but for what the host was late.
+        """
+        marker = (event for event in self.events() if event.name == "marker")
+        return tuple(Edge(event.cycle / CLOCK_HZ, event.value == 1) for event in marker)
 
     def check_alive(self) -> None:
         """Raise BoardError with exit status and last words when the emulator has died."""
@@ -172,7 +193,10 @@ class SimavrBoard:
         self._process.stop()
         if self._stopped:
             return
+        self._last_events = self.events()
         self._stopped = True
+        if self._edges is not None:
+            self._edges.close()
         self._control.close()
         self._events.close()
         os.close(self._master)

@@ -2,7 +2,7 @@
  *
  * simavr-runner: an Arduino Uno (ATmega328P at 16 MHz) behind a PTY.
  *
- *   simavr-runner --pty FD --control FD --events FD [--resets-on-open PATH] [--free]
+ *   simavr-runner --pty FD --control FD --events FD [--edges FD] [--resets-on-open PATH] [--free]
  *                 [--dies-at-page N] [--flips-bit-of ADDRESS] [--ignores-writes]
  *
  * Everything is an inherited file descriptor; README.md says what goes over each. The program ends
@@ -46,7 +46,7 @@ enum {
 
 static avr_t *avr;
 static struct usart usart;
-static int pty_fd = -1, control_fd = -1, events_fd = -1;
+static int pty_fd = -1, control_fd = -1, events_fd = -1, edges_fd = -1;
 static int inotify_fd = -1, slave_fd = -1;
 static bool free_running, asleep;
 static bool held, halted; /* in reset; asleep until a reset */
@@ -94,6 +94,15 @@ static void set_epoch(void) {
 /* A bootloader listens for a limited time: the host must not be outrun there. */
 static bool paced(void) {
     return !free_running || avr->pc >= BOOT_SECTION;
+}
+
+/* Told twice: in the chip's time, and in the host's for what listens to a board in real time. That
+ * is when the edge is due, up to a slice from now, so that jitter of this process is not in it. */
+static void move_marker(uint32_t level) {
+    marker = level;
+    record("marker", level);
+    if (edges_fd >= 0)
+        dprintf(edges_fd, "%llu %u\n", (unsigned long long)due_ns(cycles()), level);
 }
 
 static void write_line(void) {
@@ -170,7 +179,7 @@ static void keep_pace(void) {
 static void on_reset(avr_io_t *io) {
     (void)io;
     if (marker)
-        record("marker", marker = 0);
+        move_marker(0);
     record("reset", reset_cause);
     reset_cause = WATCHDOG;
     earlier_cycles = cycles();
@@ -190,7 +199,7 @@ static void reset_chip(uint8_t cause) {
 static void on_marker(avr_irq_t *irq, uint32_t level, void *param) {
     (void)irq, (void)param;
     if (level != marker)
-        record("marker", marker = level);
+        move_marker(level);
 }
 
 static int on_spm(avr_io_t *io, uint32_t request, void *param) {
@@ -380,6 +389,8 @@ int main(int argc, char **argv) {
             control_fd = (int)number(argv[++i]);
         else if (!strcmp(argv[i], "--events"))
             events_fd = (int)number(argv[++i]);
+        else if (!strcmp(argv[i], "--edges"))
+            edges_fd = (int)number(argv[++i]);
         else if (!strcmp(argv[i], "--resets-on-open"))
             watch_port(argv[++i]);
         else if (!strcmp(argv[i], "--dies-at-page"))
