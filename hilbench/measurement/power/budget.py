@@ -1,0 +1,297 @@
+"""Uncertainty of an energy per inference, component by component, and of the ratio of two.
+
+After JCGM 100:2008 (GUM). A component is a standard uncertainty (k = 1) in uJ per inference. Limits
+that a vendor states are half-widths of rectangular distributions: limit / sqrt(3). What is wrong by
+the same factor in every window (gain, offset, supply, clock, tail, ...) does not shrink with more
+windows and is summed linearly over them; what is random does and is summed in quadrature.
+
+The expanded uncertainty is k times the combined one. k is Student's factor for 95.45 % at the
+effective degrees of freedom of Welch and Satterthwaite, so 2.00 where few windows play no part and
+more where the scatter of few windows dominates: an interval from 3 windows that claims k = 2 holds
+the truth in 82 %, not in 95 %.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilbench.errors import MeasurementError
+from hilbench.power import MeterSpec
+
+UJ = 1e6  # uJ in a J
+RECTANGULAR = 1 / math.sqrt(3)
+
+# JCGM 100:2008, table G.2, fraction p = 95.45 %: degrees of freedom, Student's factor.
+_STUDENT = {
+    1: 13.97, 2: 4.53, 3: 3.31, 4: 2.87, 5: 2.65, 6: 2.52, 7: 2.43, 8: 2.37, 9: 2.32, 10: 2.28,
+    12: 2.23, 15: 2.18, 20: 2.13, 25: 2.11, 30: 2.09, 40: 2.06, 50: 2.05, 100: 2.025, math.inf: 2.0,
+}  # fmt: skip
+
+CANCELS = ("gain_uj", "offset_uj", "supply_uj", "clock_uj")
+"""The same factor on both sides of a comparison: same unit, same ranges, like currents."""
+
+COMPONENTS = (
+    *CANCELS,
+    "quantisation_uj",
+    "edges_uj",
+    "loss_uj",
+    "switches_uj",
+    "tail_uj",
+    "restore_uj",
+    "idle_uj",
+    "type_a_uj",
+)
+
+
+@dataclass(frozen=True)
+class Content:
+    """What one inference's energy was measured with. Net contents are signed differences."""
+
+    energy_j: float
+    voltage_v: float  # energy / charge
+    range_energy_j: NDArray[np.float64]  # [ranges]
+    range_s: NDArray[np.float64]  # [ranges]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Components of the uncertainty of ``energy_uj``, k = 1, uJ per inference."""
+
+    energy_uj: float
+    gain_uj: float  # linear over ranges: one calibration made them all
+    offset_uj: float  # likewise
+    supply_uj: float  # of the voltage
+    clock_uj: float  # of the meter
+    quantisation_uj: float
+    edges_uj: float
+    loss_uj: float
+    switches_uj: float  # of range: how much the vendor's filter would change
+    tail_uj: float  # of the time constant between board and meter
+    restore_uj: float  # of inputs, where it was subtracted
+    idle_uj: float  # 0 for gross
+    type_a_uj: float  # scatter of windows beyond that of their edges
+    idle_dof: float
+    type_a_dof: float
+    content: Content
+
+    @property
+    def standard_uj(self) -> float:
+        """Combined standard uncertainty."""
+        return self._combined(COMPONENTS)
+
+    @property
+    def coverage_k(self) -> float:
+        """Student's factor for 95.45 %; 2.00 where few windows play no part."""
+        return coverage_factor(self._dof(COMPONENTS))
+
+    @property
+    def absolute_uj(self) -> float:
+        """Half-width of the interval that holds the energy with 95 %."""
+        return self.coverage_k * self.standard_uj
+
+    @property
+    def comparative_uj(self) -> float:
+        """As absolute, without what cancels against the same unit, same ranges, like currents."""
+        rest = tuple(c for c in COMPONENTS if c not in CANCELS)
+        return coverage_factor(self._dof(rest)) * self._combined(rest)
+
+    def row(self, prefix: str) -> dict[str, float]:
+        """Return all figures as columns named ``<prefix>_u_<component>_uj``, ``..._absolute_uj``."""
+        found = {f"{prefix}_u_{name}": float(getattr(self, name)) for name in COMPONENTS}
+        found[f"{prefix}_absolute_uj"] = self.absolute_uj
+        found[f"{prefix}_comparative_uj"] = self.comparative_uj
+        found[f"{prefix}_coverage_k"] = self.coverage_k
+        return found
+
+    def _combined(self, names: Sequence[str]) -> float:
+        return float(np.sqrt(sum(getattr(self, name) ** 2 for name in names)))
+
+    def _dof(self, names: Sequence[str]) -> float:
+        random = [(self.type_a_uj, self.type_a_dof), (self.idle_uj, self.idle_dof)]
+        return effective_dof(self._combined(names), random)
+
+
+def coverage_factor(dof: float) -> float:
+    """Return Student's factor for 95.45 %, interpolated in 1 / dof (too large, never too small).
+
+    Raises:
+        MeasurementError: less than 1 degree of freedom.
+    """
+    if not dof >= 1:
+        raise MeasurementError(
+            f"{dof:g} degrees of freedom give no coverage factor, limit 1; measure more windows"
+        )
+    return float(np.interp(-1 / dof, [-1 / d for d in _STUDENT], [*_STUDENT.values()]))
+
+
+def effective_dof(combined: float, random: Sequence[tuple[float, float]]) -> float:
+    """Welch-Satterthwaite: ``random`` is (standard uncertainty, degrees of freedom) of type A."""
+    spread = sum(u**4 / dof for u, dof in random if u > 0)
+    return combined**4 / spread if spread > 0 else float("inf")
+
+
+def gain_j(content: Content, spec: MeterSpec) -> float:
+    """Return u of all ranges' gains, taken as wrong in the same direction."""
+    limits = np.array([r.gain_limit for r in spec.ranges])
+    return float(np.abs(content.range_energy_j) @ limits) * RECTANGULAR
+
+
+def offset_j(content: Content, spec: MeterSpec) -> float:
+    """Return u of all ranges' offsets, taken as wrong in the same direction."""
+    limits = np.array([r.offset_limit_a for r in spec.ranges])
+    return content.voltage_v * float(np.abs(content.range_s) @ limits) * RECTANGULAR
+
+
+def quantisation_j(
+    voltage_v: float,
+    range_s: NDArray[np.float64],
+    spec: MeterSpec,
+    noise_a: float | None,
+    samples: float,
+) -> float:
+    """Return u of the codes' rounding over ``range_s`` [ranges] seconds.
+
+    Rounding averages out over samples only where noise of at least half a code moves them; the
+    mean of a quiet current is wrong by up to half a code however long one looks.
+    """
+    lsb_a = np.array([r.lsb_a for r in spec.ranges])
+    dithered = np.zeros(len(lsb_a), bool) if noise_a is None else noise_a >= lsb_a / 2
+    each = voltage_v * range_s * lsb_a / np.sqrt(12)
+    return float(np.sqrt(np.sum(np.where(dithered, each / np.sqrt(samples), each) ** 2)))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Energy of A over energy of B; standard uncertainties relative to the ratio."""
+
+    ratio: float
+    gain_u: float  # what the ranges' gains leave: 0 when A and B spend like shares in each
+    offset_u: float
+    rest_u: float  # quantisation, edges, loss, switches, tail, restore
+    type_a_u: float
+    dof: float
+    coverage_k: float
+    expanded: float  # half-width of the 95 % interval, relative
+    gain_cancels: bool
+    says: str
+
+
+# Charge shares closer than this count as the same ranges; a calibration off by 10 % in one of two
+# ranges then leaves 0.1 % in the ratio, which is in gain_u in any case.
+SAME_RANGES = 0.01
+
+
+def compare(
+    a: Sequence[Budget], b: Sequence[Budget], spec: MeterSpec, *, same_meter: bool
+) -> Comparison:
+    """Return the ratio of A to B from sessions in pairs, as ABBA order gives them.
+
+    A gain that is wrong by d changes the ratio by d * (A's share in that range - B's share): it
+    cancels exactly where charge lies in the same ranges, and not elsewhere. Supply and clock cancel
+    on the same meter. Without ``same_meter`` nothing does.
+
+    Type A is the larger of two: what the windows' scatter says, and the scatter of the pairs.
+
+    Raises:
+        MeasurementError: no pairs, or an energy that is not positive.
+    """
+    if len(a) != len(b) or not a:
+        raise MeasurementError(
+            f"comparison has {len(a)} sessions of A and {len(b)} of B; it needs pairs, at least 1"
+        )
+    lowest = min(x.energy_uj for x in (*a, *b))
+    if lowest <= 0:
+        raise MeasurementError(
+            f"energy of {lowest:g} uJ cannot be compared, limit 0 uJ; compare gross energies"
+        )
+    logs = np.array([np.log(x.energy_uj / y.energy_uj) for x, y in zip(a, b, strict=True)])
+    gain_u, offset_u, moved = _residuals(a, b, spec, same_meter=same_meter)
+    kept = ("quantisation_uj", "loss_uj", "switches_uj", "tail_uj", "restore_uj")
+    rest = [np.mean([_relative(x, kept) for x in side]) for side in (a, b)]
+    edges = [np.sum([_relative(x, ("edges_uj",)) ** 2 for x in side]) for side in (a, b)]
+    rest_u = float(np.sqrt(np.sum(np.square(rest)) + np.sum(edges) / len(a) ** 2))
+    type_a_u, type_a_dof = _type_a(a, b, logs)
+    systematic = float(np.linalg.norm([gain_u, offset_u, rest_u]))
+    if not same_meter:
+        systematic = float(np.hypot(systematic, _scale_u(a, b)))
+    combined = float(np.hypot(systematic, type_a_u))
+    dof = effective_dof(combined, [(type_a_u, type_a_dof)])
+    factor = coverage_factor(dof)
+    cancels = same_meter and moved <= SAME_RANGES
+    ratio = float(np.exp(logs.mean()))
+    why = (
+        "gain cancels: same meter, same ranges"
+        if cancels
+        else f"gain does not cancel: {100 * moved:.1f} % of the energy lies in other ranges"
+        if same_meter
+        else "gain does not cancel: two meters"
+    )
+    return Comparison(
+        ratio=ratio,
+        gain_u=gain_u,
+        offset_u=offset_u,
+        rest_u=rest_u,
+        type_a_u=type_a_u,
+        dof=dof,
+        coverage_k=factor,
+        expanded=factor * combined,
+        gain_cancels=cancels,
+        says=f"A is {ratio:.4f} of B, within {100 * factor * combined:.2f} % (k={factor:.2f}); {why}",
+    )
+
+
+def _relative(budget: Budget, names: Sequence[str]) -> float:
+    return float(np.sqrt(sum(getattr(budget, n) ** 2 for n in names))) / budget.energy_uj
+
+
+def _scale_u(a: Sequence[Budget], b: Sequence[Budget]) -> float:
+    """Supply and clock of two meters are independent."""
+    sides = [np.mean([_relative(x, ("supply_uj", "clock_uj")) for x in side]) for side in (a, b)]
+    return float(np.linalg.norm(sides))
+
+
+def _residuals(
+    a: Sequence[Budget], b: Sequence[Budget], spec: MeterSpec, *, same_meter: bool
+) -> tuple[float, float, float]:
+    """Return what gains and offsets leave in the ratio, and the share that moved between ranges."""
+    shares = [np.mean([_shares(x) for x in side], axis=0) for side in (a, b)]
+    offsets = [np.mean([_per_offset(x) for x in side], axis=0) for side in (a, b)]
+    gain_u = np.array([r.gain_limit for r in spec.ranges]) * RECTANGULAR
+    offset_u = np.array([r.offset_limit_a for r in spec.ranges]) * RECTANGULAR
+    moved = float(np.abs(shares[0] - shares[1]).sum() / 2)
+    if same_meter:
+        gain = np.abs(shares[0] - shares[1]) @ gain_u
+        return float(gain), float(np.abs(offsets[0] - offsets[1]) @ offset_u), moved
+    both = np.linalg.norm([np.abs(share) @ gain_u for share in shares])
+    return float(both), float(np.linalg.norm([np.abs(o) @ offset_u for o in offsets])), moved
+
+
+def _shares(budget: Budget) -> NDArray[np.float64]:
+    """Share of the energy in each range."""
+    return budget.content.range_energy_j / budget.content.energy_j
+
+
+def _per_offset(budget: Budget) -> NDArray[np.float64]:
+    """Relative energy per ampere of each range's offset."""
+    return budget.content.range_s * (budget.content.voltage_v / budget.content.energy_j)
+
+
+def _type_a(
+    a: Sequence[Budget], b: Sequence[Budget], logs: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Scatter within sessions, or of the pairs where that is larger, with degrees of freedom."""
+    random = [
+        (_relative(x, (name,)) / len(logs), dof)
+        for x in (*a, *b)
+        for name, dof in (("type_a_uj", x.type_a_dof), ("idle_uj", x.idle_dof))
+    ]
+    within = float(np.sqrt(sum(u**2 for u, _ in random)))
+    between = float(logs.std(ddof=1) / np.sqrt(len(logs))) if len(logs) > 1 else 0.0
+    if between > within:
+        return between, len(logs) - 1.0
+    return within, effective_dof(within, random)
