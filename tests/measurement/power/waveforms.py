@@ -223,6 +223,7 @@ def _told(how: Waveform, seen: Response, marks: list, rate: float):
 
 def session(
     runs: int = 3,
+    *,
     run_s: float = 0.05,
     idle_s: float = 0.03,
     active_a: float | tuple[float, ...] = 0.012,
