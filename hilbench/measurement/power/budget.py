@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilbench.errors import MeasurementError
-from hilbench.power import MeterSpec
+from hilbench.power import MeterSpec, WindowSums
 
 UJ = 1e6  # uJ in a J
 RECTANGULAR = 1 / math.sqrt(3)
@@ -135,34 +135,144 @@ def effective_dof(combined: float, random: Sequence[tuple[float, float]]) -> flo
     return combined**4 / spread if spread > 0 else float("inf")
 
 
-def gain_j(content: Content, spec: MeterSpec) -> float:
-    """Return u of all ranges' gains, taken as wrong in the same direction."""
+def budget(
+    sums: Sequence[WindowSums],
+    weights: NDArray[np.float64],
+    spec: MeterSpec,
+    *,
+    restore_j: float,
+    noise_a: float | None,
+    scatter_j: tuple[float, float],
+    idle_j: tuple[float, float],
+) -> Budget:
+    """Return the budget of the energy ``weights @ [s.energy_j for s in sums]``.
+
+    Gross and net are both such sums: gross weighs run windows alone, net has negative weights on
+    idle windows, so that gains and offsets cancel in it as far as both lie in the same ranges.
+
+    Args:
+        sums: windows, runs and idles.
+        weights: [windows], so that the sum is per inference.
+        spec: limits of the meter.
+        restore_j: standard uncertainty of what was subtracted for restoring inputs.
+        noise_a: rms noise of one sample; None: unknown.
+        scatter_j: type A of the run windows and its degrees of freedom, edges included.
+        idle_j: type A of the idle power that was subtracted and its degrees of freedom.
+    """
+    content = _content(sums, weights)
+    volts = content.voltage_v
+    tail = sum(w * (s.end_a - s.start_a) for w, s in zip(weights, sums, strict=True))
+    u_tau_s = max(s.u_tau_s for s in sums)
+    edges = _edges_j(sums, weights, spec)
+    random = all(s.window.tier == "gpio" for s in sums)
+    type_a, dof = scatter_j
+    beyond = np.sqrt(max(0.0, type_a**2 - edges**2)) if random else type_a
+    joules = {
+        "gain": _gain_j(content, spec),
+        "offset": _offset_j(content, spec),
+        "supply": abs(content.energy_j) * spec.voltage_limit * RECTANGULAR,
+        "clock": abs(content.energy_j) * spec.clock_limit * RECTANGULAR,
+        "quantisation": _quantisation_j(sums, weights, spec, volts, noise_a),
+        "edges": edges,
+        "loss": sum(abs(w) * _loss_j(s) for w, s in zip(weights, sums, strict=True)),
+        "switches": volts
+        * sum(abs(w) * s.switch_charge_c for w, s in zip(weights, sums, strict=True))
+        * RECTANGULAR,
+        "tail": abs(tail) * volts * u_tau_s,
+        "restore": restore_j,
+        "idle": idle_j[0],
+        "type_a": float(beyond),
+    }
+    return Budget(
+        energy_uj=content.energy_j * UJ,
+        idle_dof=idle_j[1],
+        type_a_dof=dof,
+        content=content,
+        **{f"{name}_uj": float(value) * UJ for name, value in joules.items()},
+    )
+
+
+def _content(sums: Sequence[WindowSums], weights: NDArray[np.float64]) -> Content:
+    energy = np.array([s.energy_j for s in sums])
+    gross = weights > 0
+    charge = np.array([s.charge_c for s in sums])
+    return Content(
+        energy_j=float(weights @ energy),
+        voltage_v=float(weights[gross] @ energy[gross] / (weights[gross] @ charge[gross])),
+        range_energy_j=weights @ np.array([_scaled(s.range_energy_j, s.energy_j) for s in sums]),
+        range_s=weights @ np.array([_scaled(s.range_s, s.duration_s) for s in sums]),
+    )
+
+
+def _scaled(parts: NDArray[np.float64], whole: float) -> NDArray[np.float64]:
+    """Lost samples and the tail belong to no range: they count like the rest of their window."""
+    total = parts.sum()
+    return parts * (whole / total) if total > 0 else parts
+
+
+def _gain_j(content: Content, spec: MeterSpec) -> float:
+    """All ranges' gains are wrong in the same direction."""
     limits = np.array([r.gain_limit for r in spec.ranges])
     return float(np.abs(content.range_energy_j) @ limits) * RECTANGULAR
 
 
-def offset_j(content: Content, spec: MeterSpec) -> float:
-    """Return u of all ranges' offsets, taken as wrong in the same direction."""
+def _offset_j(content: Content, spec: MeterSpec) -> float:
+    """All ranges' offsets are wrong in the same direction."""
     limits = np.array([r.offset_limit_a for r in spec.ranges])
     return content.voltage_v * float(np.abs(content.range_s) @ limits) * RECTANGULAR
 
 
-def quantisation_j(
-    voltage_v: float,
-    range_s: NDArray[np.float64],
+def _quantisation_j(
+    sums: Sequence[WindowSums],
+    weights: NDArray[np.float64],
     spec: MeterSpec,
+    voltage_v: float,
     noise_a: float | None,
-    samples: float,
 ) -> float:
-    """Return u of the codes' rounding over ``range_s`` [ranges] seconds.
+    """Rounding averages out only where noise of at least half a code moves the codes.
 
-    Rounding averages out over samples only where noise of at least half a code moves them; the
-    mean of a quiet current is wrong by up to half a code however long one looks.
+    The mean of a quiet current is wrong by up to half a code however long one looks, in the same
+    way in every window of its kind; run and idle currents fall on different codes.
     """
     lsb_a = np.array([r.lsb_a for r in spec.ranges])
     dithered = np.zeros(len(lsb_a), bool) if noise_a is None else noise_a >= lsb_a / 2
-    each = voltage_v * range_s * lsb_a / np.sqrt(12)
-    return float(np.sqrt(np.sum(np.where(dithered, each / np.sqrt(samples), each) ** 2)))
+    total = 0.0
+    for kind in ("run", "idle"):
+        part = [(w, s) for w, s in zip(weights, sums, strict=True) if s.window.marked.kind == kind]
+        seconds = sum((w * _scaled(s.range_s, s.duration_s) for w, s in part), np.zeros(len(lsb_a)))
+        samples = max(1, sum(s.samples for w, s in part if w))
+        each = voltage_v * seconds * lsb_a / np.sqrt(12)
+        total += float(np.sum(np.where(dithered, each / np.sqrt(samples), each) ** 2))
+    return float(np.sqrt(total))
+
+
+def _edges_j(sums: Sequence[WindowSums], weights: NDArray[np.float64], spec: MeterSpec) -> float:
+    """An edge that is off by a sample moves the power of a run window into or out of it.
+
+    Marker edges fall at a random phase of the sample clock, so they average out over windows;
+    edges found in the current itself are off in the same way each time, so they do not. In net
+    energy only the power above idle moves: idle power is subtracted up to the same edge.
+    """
+    gross = sum(w * s.energy_j for w, s in zip(weights, sums, strict=True) if w > 0)
+    net = float(sum(w * s.energy_j for w, s in zip(weights, sums, strict=True)))
+    above_idle = abs(net) / gross
+    each = [
+        w * s.energy_j / s.duration_s * s.window.u_edge * np.sqrt(2) / spec.sample_hz * above_idle
+        for w, s in zip(weights, sums, strict=True)
+        if w > 0
+    ]
+    random = all(s.window.tier == "gpio" for s in sums)
+    return float(np.linalg.norm(each) if random else np.sum(each))
+
+
+def _loss_j(sums: WindowSums) -> float:
+    """Lost samples count as their neighbours' mean; they were anything between min and max."""
+    if sums.lost == 0:
+        return 0.0
+    share = sums.lost / (sums.lost + sums.samples)
+    mean_a = sums.charge_c / sums.duration_s
+    most_a = max(sums.current_max_a - mean_a, mean_a - sums.current_min_a)
+    return share * most_a / mean_a * sums.energy_j * RECTANGULAR
 
 
 @dataclass(frozen=True)
