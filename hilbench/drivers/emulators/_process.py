@@ -91,6 +91,8 @@ class EmulatorProcess:
 
     def last_words(self) -> str:
         """Return the line that says why, else the last line that the emulator printed, else ''."""
+        if self._output.closed:
+            return ""
         end = os.fstat(self._output.fileno()).st_size
         start = max(0, end - _LAST_WORDS_BYTES)
         text = os.pread(self._output.fileno(), end - start, start).decode(errors="replace")
@@ -102,16 +104,22 @@ class EmulatorProcess:
         by_name = line.startswith(f"{self._name}:") and "warning:" not in line
         return by_name or "fatal:" in line
 
-    def check_alive(self, grace_s: float = 0.0) -> None:
-        """Raise BoardError when the emulator has ended, waiting ``grace_s`` for a death in progress."""
+    def ended(self, grace_s: float = 0.0) -> str | None:
+        """Return how the emulator has ended, None if it runs; ``grace_s``: for a death in progress."""
         try:
             status = self._process.wait(grace_s)
         except subprocess.TimeoutExpired:
+            return None
+        if status >= 0:
+            return f"exit status {status}"
+        return f"killed by {signal.Signals(-status).name}"
+
+    def check_alive(self, grace_s: float = 0.0) -> None:
+        """Raise BoardError when the emulator has ended, waiting ``grace_s`` for a death in progress."""
+        how = self.ended(grace_s)
+        if how is None:
             return
-        how = (
-            f"exit status {status}" if status >= 0 else f"killed by {signal.Signals(-status).name}"
-        )
-        words = self.last_words() if not self._output.closed else ""
+        words = self.last_words()
         said = f"its last words: {words!r}" if words else "without a word"
         raise BoardError(
             f"board {self._board_id}: the emulator {self._name} has died ({how}), {said}; "
