@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
+from hilbench.codec import decode, encode
 from hilbench.errors import StoreError
 from hilbench.measurement.accuracy import Accuracy
 from hilbench.measurement.agreement import Agreement
 from hilbench.measurement.latency import TicksSummary
 from hilbench.measurement.memory import ImageMemory
 from hilbench.records import ClockInfo, LinkFigures, MemoryFigures, PlannedOperator
-from hilbench.runs.codec import decode, encode
 
 SCHEMA = 1
 State = Literal["complete", "interrupted", "failed"]
