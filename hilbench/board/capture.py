@@ -7,28 +7,18 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from hilbench.errors import HilbenchError, MeterError
 from hilbench.interfaces import PowerMeter
 from hilbench.power import CaptureEnd, Chunk, Recording
+from hilbench.recordings import Spool
 
 _READ_S = 0.25
 _SILENT_S = 3.0
 _STOP_S = 10.0
 _FIGURES_S = 1.0  # over which live figures are taken
-
-
-class Spool(Protocol):
-    """Where chunks go while a capture runs; ``hilbench.board.spool``."""
-
-    def add(self, chunk: Chunk) -> None:
-        """Keep a chunk."""
-
-    def recording(self, end: CaptureEnd) -> Recording:
-        """Return what was kept, readable again and again."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +103,7 @@ class Capture:
                 f"meter {self._meter.identity.model} at {self._meter.identity.address}: did not "
                 f"stop within {_STOP_S:g} s; unplug it and plug it in again"
             )
-        return self._spool.recording(self._end)
+        return self._spool.finish(self._end)
 
     def _read_all(self) -> None:
         try:
@@ -126,7 +116,7 @@ class Capture:
                     heard_s = now_s
                     self._take(chunk, now_s - began_s)
                 elif now_s - heard_s > _SILENT_S:
-                    raise MeterError(  # noqa: TRY301 - one way out for every fault
+                    raise MeterError(
                         f"meter {self._meter.identity.model} at {self._meter.identity.address}: "
                         f"its stream stopped {now_s - heard_s:.1f} s ago, after {self._samples:,} "
                         f"samples; unplug it and plug it in again"
@@ -141,7 +131,7 @@ class Capture:
             self._running.set()
 
     def _take(self, chunk: Chunk, elapsed_s: float) -> None:
-        self._spool.add(chunk)
+        self._spool.append(chunk)
         valid = chunk.valid
         count = int(valid.sum())
         self._samples += count

@@ -11,10 +11,10 @@ import numpy as np
 
 from hilbench import plugins
 from hilbench.board.capture import Capture, LiveFigures
-from hilbench.board.spool import DiskSpool
 from hilbench.errors import BoardUnpoweredError, ConfigError, MeterError
 from hilbench.interfaces import EmulatedBoard, EmulatedMeter, PowerMeter
 from hilbench.power import InjectedWindow, MeterIdentity, MeterSetup, MeterSpec, Recording
+from hilbench.recordings import Spool
 from hilbench.records import BoardConfig, Edge, MeterConfig, SerialMatch
 
 OnFigures = Callable[[LiveFigures], None]
@@ -100,7 +100,7 @@ class LiveMetering:
         """
         self._capture = Capture(
             self._meter,
-            DiskSpool(self._config.meter.driver, self._meter.identity, self.spec, self.setup),
+            Spool(self.identity, self.spec, self.setup),
             on_figures,
         )
         self._capture.start(self._config.timeouts.start_s)
@@ -270,7 +270,7 @@ def _start(emulator: ModuleType, config: BoardConfig, emulated: EmulatedBoard) -
         raise ConfigError(
             f"board {config.id}: its emulator is not paced to real time, so the emulated meter "
             f'{config.meter.emulator!r} cannot watch it; use emulator = "device_time" in '
-            f"[board.{config.id}.meter], with driver = \"replay\""
+            f'[board.{config.id}.meter], with driver = "replay"'
         )
     meter: EmulatedMeter = emulator.start(config, emulated.edges_path, config.timeouts.start_s)
     return meter
