@@ -27,7 +27,7 @@ import zlib
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -101,6 +101,12 @@ class Evidence:
         self._samples = header.samples
         self.kept = _stretches(codes.rows)  # first sample, and the one behind the last
         self._spooled = Spooled(header.identity, header.spec, header.setup, header.end, codes)
+        self._header, self._codes = header, codes
+
+    def with_args(self, **args: str) -> Evidence:
+        """Return the same codes, decoded with other arguments of the driver (filter="vendor")."""
+        setup = self._spooled.with_args(**args).setup
+        return Evidence(replace(self._header, setup=setup), self._codes)
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield all chunks from index 0 on, without holes between them.

@@ -14,6 +14,7 @@ import tempfile
 import weakref
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -130,6 +131,11 @@ class Spooled:
         self.end = end
         self.rows = tuple(codes.rows)
         self._codes = codes
+
+    def with_args(self, **args: str) -> Spooled:
+        """Return the same codes, decoded with other arguments of the driver (filter="vendor")."""
+        setup = replace(self.setup, args=tuple({**dict(self.setup.args), **args}.items()))
+        return Spooled(self.identity, self.spec, setup, self.end, self._codes)
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield all chunks from index 0 on, as they were delivered, with their codes.
