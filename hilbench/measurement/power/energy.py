@@ -385,8 +385,8 @@ def _restore_u_j(runs: Sequence[WindowSums], idles: Sequence[WindowSums]) -> flo
 def _noise_a(runs: Sequence[WindowSums]) -> float | None:
     """Return rms noise of one sample, or None where it cannot be told from the windows' shape.
 
-    What windows of the same n have in common is their shape. The median, because a quiet current
-    that crosses one code in one batch is no noise.
+    What windows of the same n have in common is their shape. Medians, because a quiet current that
+    crosses one code in one batch is no noise.
     """
     counts = [r.window.marked.inferences for r in runs]
     most = max(set(counts), key=counts.count)
@@ -395,7 +395,8 @@ def _noise_a(runs: Sequence[WindowSums]) -> float | None:
     if len(alike) < 3 or len(batches) != 1 or batches < {2}:  # noqa: PLR2004 - fewer hide noise
         return None
     table = np.array([r.batch_a for r in alike])
-    rest = table - table.mean(axis=0) - table.mean(axis=1, keepdims=True) + table.mean()
+    rest = table - np.median(table, axis=0)
+    rest -= np.median(rest, axis=1, keepdims=True)
     samples = np.median([r.samples for r in alike]) / table.shape[1]
     return float(1.4826 * np.median(np.abs(rest)) * np.sqrt(samples))
 
