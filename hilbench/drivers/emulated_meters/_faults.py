@@ -139,5 +139,7 @@ class LossLog:
 
 def runs(index: NDArray[np.intp]) -> list[tuple[int, int]]:
     """Return (start, length) of every run of consecutive numbers in a rising sequence."""
+    if len(index) == 0:  # most often
+        return []
     pieces = np.split(index, np.flatnonzero(np.diff(index) != 1) + 1)
-    return [(int(piece[0]), len(piece)) for piece in pieces if len(piece)]
+    return [(int(piece[0]), len(piece)) for piece in pieces]
