@@ -81,6 +81,7 @@ class Chunk:
     valid: NDArray[np.bool_]  # [n]
     range: NDArray[np.uint8]  # [n]; of a lost sample: the last
     raw: bytes = b""  # the codes as they came: evidence, decodable by the driver again
+    vendor_a: NDArray[np.float64] | None = None  # [n] by the vendor's own filter, where it has one
 
     def __len__(self) -> int:
         """Return the number of samples."""
@@ -106,6 +107,7 @@ class CaptureEnd:
     rate_hz: float | None  # seen by the host's clock over the whole capture; None: too short
     rate_u: float | None  # its standard uncertainty, relative
     notes: tuple[str, ...] = ()  # what else a person should know, e.g. the meter's own words
+    uncertain: int = 0  # samples that may be lost besides, or that are counted as lost and are not
 
 
 class Recording(Protocol):
