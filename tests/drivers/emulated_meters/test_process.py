@@ -132,7 +132,9 @@ def test_it_dies_with_its_parent():
         "print(ppk2.start(board(), None, 30).pid, flush=True)\n"
         "os.kill(os.getpid(), 9)\n"
     )
-    run = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    run = subprocess.run(
+        [sys.executable, "-c", program], check=False, stdout=subprocess.PIPE, text=True
+    )
     pid = int(run.stdout)
     if psutil.pid_exists(pid):
         psutil.Process(pid).wait(DEADLINE_S)
