@@ -62,6 +62,25 @@ def choose_boards(
     return [known[name] for name in dict.fromkeys(wanted)]
 
 
+def run_folder(args: argparse.Namespace) -> Path:
+    """Return the run that was named, else the newest.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if args.run is None:
+        runs = sorted(p.parent for p in args.results.glob("*/journal.jsonl"))
+        if not runs:
+            raise UsageError(f"no run in {args.results}; make one with: hilbench demo")
+        return Path(runs[-1])
+    for path in (Path(args.run), args.results / args.run):
+        if (path / "journal.jsonl").exists():
+            return path
+    names = sorted(p.parent.name for p in args.results.glob("*/journal.jsonl"))
+    there = f"it has: {', '.join(names[-3:])}" if names else "it has none"
+    raise UsageError(f"no run {args.run!r} in {args.results}; {there}")
+
+
 def parse_limit(text: str) -> int | None:
     """``all`` or a number of at least 1, for argparse."""
     if text == "all":

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from hilbench.cli.common import add_results_argument
-from hilbench.errors import UsageError
+from hilbench.cli.common import add_results_argument, run_folder
 
 HELP = "print the tables of a run"
 EXAMPLES = """\
@@ -28,19 +26,5 @@ def run(args: argparse.Namespace) -> int:
 
     from hilbench.report.terminal import print_run  # noqa: PLC0415
 
-    print_run(_folder(args), Console(), operators=args.operators)
+    print_run(run_folder(args), Console(), operators=args.operators)
     return 0
-
-
-def _folder(args: argparse.Namespace) -> Path:
-    if args.run is None:
-        runs = sorted(p.parent for p in args.results.glob("*/journal.jsonl"))
-        if not runs:
-            raise UsageError(f"no run in {args.results}; make one with: hilbench demo")
-        return Path(runs[-1])
-    for path in (Path(args.run), args.results / args.run):
-        if (path / "journal.jsonl").exists():
-            return path
-    names = sorted(p.parent.name for p in args.results.glob("*/journal.jsonl"))
-    there = f"it has: {', '.join(names[-3:])}" if names else "it has none"
-    raise UsageError(f"no run {args.run!r} in {args.results}; {there}")
