@@ -256,6 +256,7 @@ class RunResult:
     restore_ticks_sum: int
     outputs_equal: bool
     outputs: NDArray[np.uint8] | None  # [slots, output_bytes] raw
+    window_ticks: int = 0  # the marker pin was high that long; 0 without a marker flag
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,14 @@ void hb_clock_init(struct hb_clock *clock) {
     }
 }
 
-uint64_t hb_clock_idle(const struct hb_clock *clock, uint32_t duration_us) {
+uint64_t hb_clock_idle(const struct hb_clock *clock, uint32_t duration_us, bool marker) {
     /* Pieces of at most half a wrap, so that a late wake-up is not taken for an early one. */
     uint64_t piece = (uint64_t)(clock->mask / 2) * 1000000u / hb_port_info()->counter_hz;
     uint32_t piece_us = piece > UINT32_MAX ? UINT32_MAX : piece < 1 ? 1 : (uint32_t)piece;
     uint64_t ticks = 0;
+    if (marker) {
+        hb_port_marker(true);
+    }
     uint32_t last = hb_port_counter();
     while (duration_us > 0) {
         uint32_t part_us = duration_us < piece_us ? duration_us : piece_us;
@@ -29,6 +32,9 @@ uint64_t hb_clock_idle(const struct hb_clock *clock, uint32_t duration_us) {
         uint32_t now = hb_port_counter();
         ticks += hb_clock_elapsed(clock, last, now);
         last = now;
+    }
+    if (marker) {
+        hb_port_marker(false);
     }
     return ticks;
 }

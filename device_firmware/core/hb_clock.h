@@ -12,8 +12,9 @@ struct hb_clock {
 
 void hb_clock_init(struct hb_clock *clock);
 
-/* Ticks that a pause took by the port's own counter, however often that wraps meanwhile. */
-uint64_t hb_clock_idle(const struct hb_clock *clock, uint32_t duration_us);
+/* Ticks that a pause took by the port's own counter, however often that wraps meanwhile; the marker
+ * pin, if asked for, rises just before the first look at the counter and falls after the last. */
+uint64_t hb_clock_idle(const struct hb_clock *clock, uint32_t duration_us, bool marker);
 
 static inline uint32_t hb_clock_elapsed(const struct hb_clock *clock, uint32_t start,
                                         uint32_t end) {

@@ -17,7 +17,8 @@
 #define RECEIVE_CHUNK_BYTES 64
 #define ALL_RUN_FLAGS                                                                              \
     (HB_RUN_MARKER_WINDOW | HB_RUN_MARKER_EACH | HB_RUN_PROFILE | HB_RUN_PUSH_OUTPUTS |            \
-     HB_RUN_PUSH_TICKS)
+     HB_RUN_PUSH_TICKS | HB_RUN_MARKER_OPERATORS)
+#define ALL_MARKERS (HB_RUN_MARKER_WINDOW | HB_RUN_MARKER_EACH | HB_RUN_MARKER_OPERATORS)
 
 /* The answer to the last executed RUN, to be repeated but never computed again. */
 struct last_run {
@@ -279,10 +280,10 @@ static void on_load(void) {
 /* True when the run may start; false after refusing. */
 static bool check_run(const struct hb_run *run) {
     const struct hb_model *model = &core.model;
-    const uint8_t both_markers = HB_RUN_MARKER_WINDOW | HB_RUN_MARKER_EACH;
+    const uint8_t markers = run->flags & ALL_MARKERS;
     uint64_t timed = (uint64_t)run->slots * run->iterations;
     if ((run->flags & (uint8_t)~ALL_RUN_FLAGS) != 0 ||
-        (run->flags & both_markers) == both_markers || timed == 0 || timed > UINT32_MAX) {
+        (markers & (markers - 1)) != 0 /* more than one */ || timed == 0 || timed > UINT32_MAX) {
         refuse_malformed();
         return false;
     }
@@ -433,13 +434,7 @@ static void on_idle(void) {
         return;
     }
     hb_port_uart_flush();
-    if (idle.marker) {
-        hb_port_marker(true);
-    }
-    struct hb_idle_done done = {hb_clock_idle(&core.clock, idle.duration_us)};
-    if (idle.marker) {
-        hb_port_marker(false);
-    }
+    struct hb_idle_done done = {hb_clock_idle(&core.clock, idle.duration_us, idle.marker != 0)};
     uint8_t payload[HB_IDLE_DONE_BYTES];
     reply(HB_TYPE_IDLE_DONE, payload, hb_encode_idle_done(payload, sizeof payload, &done));
 }

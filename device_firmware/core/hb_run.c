@@ -4,6 +4,10 @@
 #include "hb_port.h"
 #include <string.h>
 
+/* Between two operators the pin is low for 61 us (half of 1/8192 s) or more: six samples of a meter
+ * that takes 100,000 a second. */
+#define OPERATOR_GAP_SHIFT 13
+
 struct loop {
     struct hb_model *model;
     const struct hb_clock *clock;
@@ -12,6 +16,7 @@ struct loop {
     struct hb_run_done *done;
     struct hb_error *error;
     uint32_t made;         /* inferences of this run, cold and warm-up included */
+    uint32_t lap_last;     /* counter up to which window_ticks is summed: MARKER_WINDOW */
     uint32_t mark_last;    /* counter when the current operator began */
     uint64_t mark_elapsed; /* gross ticks of this inference's operators */
 };
@@ -23,15 +28,50 @@ static bool fail(struct loop *loop, enum hb_error_code code, uint32_t detail0, u
     return false;
 }
 
+/* The counter wraps at most once from one reading to the next. */
+static void add_high(struct loop *loop, uint32_t start, uint32_t end) {
+    loop->done->window_ticks += hb_clock_elapsed(loop->clock, start, end);
+}
+
+/* The marker and the counter: pin up, read, ..., read, pin down, with nothing in between, so that
+ * the pin is up for the elapsed ticks and the cost of one reading, which the two halves outside of
+ * them add up to; moving the pin itself is not counted. */
+static void add_pulse(struct loop *loop, uint32_t start, uint32_t end) {
+    add_high(loop, start, end);
+    add_high(loop, 0, loop->clock->overhead_ticks);
+}
+
+static void begin_operator(struct loop *loop) {
+    uint32_t left = hb_port_info()->counter_hz >> OPERATOR_GAP_SHIFT;
+    const uint32_t start = hb_port_counter();
+    /* Counts down as well: a counter that stands still must not hold us. */
+    while (hb_clock_elapsed(loop->clock, start, hb_port_counter()) < left) {
+        --left;
+    }
+    hb_port_marker(true);
+    loop->mark_last = hb_port_counter();
+}
+
 /* Reads the counter on entry and again on exit, so that its own work is in no operator's ticks. */
 static void mark(void *context, uint16_t operator_index) {
     struct loop *loop = context;
     uint32_t now = hb_port_counter();
+    const bool marker = loop->run->flags & HB_RUN_MARKER_OPERATORS;
+    if (marker) {
+        hb_port_marker(false);
+    }
     if (operator_index < loop->measures->profiled_operators) {
         loop->measures->profile[operator_index] += hb_clock_net(loop->clock, loop->mark_last, now);
     }
     loop->mark_elapsed += hb_clock_elapsed(loop->clock, loop->mark_last, now);
-    loop->mark_last = hb_port_counter();
+    if (marker) {
+        add_pulse(loop, loop->mark_last, now);
+    }
+    if (marker && operator_index + 1u < loop->model->io.operators) {
+        begin_operator(loop);
+    } else {
+        loop->mark_last = hb_port_counter();
+    }
 }
 
 /* An inference may destroy its input. Returns ticks; 0 in direct mode, where the host restores. */
@@ -52,10 +92,13 @@ static bool infer(struct loop *loop, uint8_t flags, uint32_t *ticks) {
     if (flags & HB_RUN_MARKER_EACH) {
         hb_port_marker(true);
     }
-    if (flags & HB_RUN_PROFILE) {
+    if (flags & (HB_RUN_PROFILE | HB_RUN_MARKER_OPERATORS)) {
         loop->mark_elapsed = 0;
         start = hb_port_counter();
         loop->mark_last = start;
+        if ((flags & HB_RUN_MARKER_OPERATORS) && loop->model->io.operators > 0) {
+            begin_operator(loop);
+        }
         status = hb_runtime_invoke_marked(mark, loop, &fault);
         end = hb_port_counter();
     } else {
@@ -65,8 +108,16 @@ static bool infer(struct loop *loop, uint8_t flags, uint32_t *ticks) {
     }
     if (flags & HB_RUN_MARKER_EACH) {
         hb_port_marker(false);
+        add_pulse(loop, start, end);
+    } else if (flags & HB_RUN_MARKER_WINDOW) {
+        add_high(loop, loop->lap_last, start);
+        add_high(loop, start, end);
+        loop->lap_last = end;
     }
     if (status != HB_RUNTIME_OK) {
+        if (flags & HB_RUN_MARKER_OPERATORS) {
+            hb_port_marker(false); /* up for the operator that failed */
+        }
         return fail(loop, HB_ERROR_INVOKE_FAILED, fault.reason, loop->made);
     }
     /* The parts are longer than the whole: the counter wrapped more than once meanwhile. */
@@ -140,19 +191,22 @@ static bool window(struct loop *loop) {
     bool ok = true;
     if (marker) {
         hb_port_marker(true);
+        loop->lap_last = hb_port_counter();
     }
     for (uint32_t i = 0; ok && i < loop->run->slots; ++i) {
         ok = run_slot(loop, loop->run->first_slot + i);
     }
     if (marker) {
+        uint32_t now = hb_port_counter();
         hb_port_marker(false);
+        add_pulse(loop, loop->lap_last, now);
     }
     return ok;
 }
 
 bool hb_run_timed(struct hb_model *model, const struct hb_clock *clock, const struct hb_run *run,
                   struct hb_measures *measures, struct hb_run_done *done, struct hb_error *error) {
-    struct loop loop = {model, clock, run, measures, done, error, 0, 0, 0};
+    struct loop loop = {model, clock, run, measures, done, error, 0, 0, 0, 0};
     memset(done, 0, sizeof *done);
     memset(measures->histogram, 0, sizeof measures->histogram);
     memset(measures->profile, 0, sizeof measures->profile);

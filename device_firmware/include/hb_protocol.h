@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define HB_PROTOCOL_VERSION  1
+#define HB_PROTOCOL_VERSION  2
 #define HB_HEADER_BYTES      8
 #define HB_CRC_BYTES         4
 #define HB_MAX_PAYLOAD_BYTES 65535
@@ -60,6 +60,7 @@ enum hb_run_flag {
     HB_RUN_PROFILE = 4,
     HB_RUN_PUSH_OUTPUTS = 8,
     HB_RUN_PUSH_TICKS = 16,
+    HB_RUN_MARKER_OPERATORS = 32,
 };
 
 /* How the port knows the rate of its counter. */
@@ -427,8 +428,9 @@ struct hb_run_done {
     uint8_t outputs_equal;
     uint32_t rx_bytes_during;
     uint16_t operators;
+    uint64_t window_ticks;
 };
-enum { HB_RUN_DONE_BYTES = 44 };
+enum { HB_RUN_DONE_BYTES = 52 };
 
 static inline size_t hb_encode_run_done(uint8_t *out, size_t cap, const struct hb_run_done *m) {
     struct hb_writer w = {out, cap, true};
@@ -443,6 +445,7 @@ static inline size_t hb_encode_run_done(uint8_t *out, size_t cap, const struct h
     hb_put_u8(&w, m->outputs_equal);
     hb_put_u32(&w, m->rx_bytes_during);
     hb_put_u16(&w, m->operators);
+    hb_put_u64(&w, m->window_ticks);
     return w.ok ? (size_t)(w.at - out) : HB_NO_ROOM;
 }
 
@@ -460,6 +463,7 @@ static inline bool hb_decode_run_done(struct hb_run_done *m, const uint8_t *payl
     m->outputs_equal = hb_get_u8(&r);
     m->rx_bytes_during = hb_get_u32(&r);
     m->operators = hb_get_u16(&r);
+    m->window_ticks = hb_get_u64(&r);
     return r.ok && r.left == 0;
 }
 

@@ -14,6 +14,7 @@ void fake_port_reset(void) {
     fake.pool = calloc(1, FAKE_POOL_BYTES);
     fake.read_cost = 3;
     fake.counter_bits = 32;
+    fake.marker_shortest_low = UINT32_MAX;
     fake.info = (struct hb_port_info){"fake", "none", 1000000u, 32, HB_CLOCK_DECLARED, true};
 }
 
@@ -87,8 +88,17 @@ void hb_port_quiet(bool on) {
 }
 
 void hb_port_marker(bool on) {
-    fake.marker_pulses += on && !fake.marker;
+    if (on == fake.marker) {
+        return;
+    }
+    const uint32_t lasted = fake.counter - fake.marker_moved;
+    if (!on) {
+        fake.marker_ticks += lasted;
+    } else if (fake.marker_pulses++ > 0 && lasted < fake.marker_shortest_low) {
+        fake.marker_shortest_low = lasted;
+    }
     fake.marker = on;
+    fake.marker_moved = fake.counter;
 }
 
 void hb_port_idle(uint32_t duration_us) {

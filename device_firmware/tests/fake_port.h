@@ -15,6 +15,9 @@ struct fake_port {
     uint8_t counter_bits;
     bool quiet, marker;
     unsigned writes_while_quiet, quiet_unflushed, resets, marker_pulses;
+    uint32_t marker_moved; /* counter, not masked, when the marker moved last */
+    uint64_t marker_ticks; /* that it was up */
+    uint32_t marker_shortest_low;
     uint64_t idle_us;
     uint32_t overruns;
     struct hb_port_info info;

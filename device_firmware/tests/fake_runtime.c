@@ -85,6 +85,9 @@ enum hb_runtime_status hb_runtime_invoke_marked(hb_runtime_mark mark, void *cont
                                                 struct hb_runtime_fault *fault) {
     enum hb_runtime_status status = invoke(fault);
     take_ticks();
+    if (status != HB_RUNTIME_OK) {
+        return status; /* in its first operator */
+    }
     for (uint16_t i = 0; i < model.operators; ++i) {
         fake.counter += fake_runtime.operator_ticks + i;
         mark(context, i);

@@ -9,11 +9,12 @@
 
 #include <string.h>
 
-#define SESSION      0x1234
-#define INPUT_BYTES  20
-#define OUTPUT_BYTES 5
-#define OPERATORS    3
-#define ARENA_BYTES  100
+#define SESSION                     0x1234
+#define INPUT_BYTES                 20
+#define OUTPUT_BYTES                5
+#define OPERATORS                   3
+#define ARENA_BYTES                 100
+#define MARKER_WINDOW_AND_OPERATORS (HB_RUN_MARKER_WINDOW | HB_RUN_MARKER_OPERATORS)
 
 static struct hb_decoder decoder; /* the host's */
 static struct hb_packet answer;
@@ -287,6 +288,7 @@ static void echo_memory_idle_stats_reset(void) {
     CHECK_EQ(slept.ticks, 50000000);
     CHECK_EQ(fake.idle_us, 50000000);
     CHECK_EQ(fake.marker_pulses, 1);
+    CHECK_EQ(fake.marker_ticks, 50000000);
     CHECK(!fake.marker);
 
     struct hb_link_stats_reply stats;
@@ -552,11 +554,14 @@ static void refused_runs_may_be_asked_again(void) {
 static void run_requests_are_checked(void) {
     uint32_t crc = boot_and_load(1);
     const uint32_t slots = (FAKE_POOL_BYTES - 128) / 48;
-    const struct hb_run malformed[] = {{0, 0, 0, 1, 0, crc},
-                                       {0, 1, 0, 0, 0, crc},
-                                       {0, 1, 0, 1, 0x20, crc},
-                                       {0, 1, 0, 1, HB_RUN_MARKER_WINDOW | HB_RUN_MARKER_EACH, crc},
-                                       {0, 2, 0, UINT32_MAX, 0, crc}};
+    const struct hb_run malformed[] = {
+        {0, 0, 0, 1, 0, crc},
+        {0, 1, 0, 0, 0, crc},
+        {0, 1, 0, 1, 0x40, crc},
+        {0, 1, 0, 1, HB_RUN_MARKER_WINDOW | HB_RUN_MARKER_EACH, crc},
+        {0, 1, 0, 1, MARKER_WINDOW_AND_OPERATORS, crc},
+        {0, 1, 0, 1, HB_RUN_MARKER_EACH | HB_RUN_MARKER_OPERATORS, crc},
+        {0, 2, 0, UINT32_MAX, 0, crc}};
     for (size_t i = 0; i < sizeof malformed / sizeof malformed[0]; ++i) {
         ask_run(5, malformed[i]);
         refused(HB_ERROR_BAD_REQUEST, HB_TYPE_RUN, HB_RUN_BYTES);
@@ -577,16 +582,75 @@ static void failed_inference_is_told_and_repeated(void) {
         CHECK_EQ(fake_runtime.invokes, 4);
         CHECK(!fake.marker && !fake.quiet);
     }
+    run.flags = HB_RUN_MARKER_OPERATORS;
+    fake_runtime.fail_at = 7;
+    ask_run(6, run);
+    take(HB_TYPE_RUN_STARTED);
+    refused(HB_ERROR_INVOKE_FAILED, 77, 2);
+    CHECK(!fake.marker);
 }
 
 static void marker_frames_window_or_inference(void) {
     uint32_t crc = boot_and_load(1);
+    ask_run(4, (struct hb_run){0, 1, 2, 4, 0, crc});
+    CHECK_EQ(take_run().window_ticks, 0);
     ask_run(5, (struct hb_run){0, 1, 2, 4, HB_RUN_MARKER_WINDOW, crc});
-    take_run();
+    CHECK_EQ(take_run().window_ticks, fake.marker_ticks);
     CHECK_EQ(fake.marker_pulses, 1);
+    CHECK(fake.marker_ticks > 4 * 100);
+    fake.marker_ticks = 0;
     ask_run(6, (struct hb_run){0, 1, 2, 4, HB_RUN_MARKER_EACH, crc});
-    take_run();
+    CHECK_EQ(take_run().window_ticks, fake.marker_ticks);
     CHECK_EQ(fake.marker_pulses, 1 + 4);
+    CHECK_EQ(fake.marker_ticks, 4 * (100 + 2 * 3)); /* read_cost 3: of the ticks, and of the pin */
+}
+
+static void a_window_is_longer_than_a_wrap_of_the_counter(void) {
+    boot_with(FAKE_POOL_BYTES);
+    fake.counter_bits = 16;
+    hb_core_init();
+    take_hello();
+    ask(HB_TYPE_HELLO, 1, NULL, 0);
+    take_hello();
+    load_model(model_bytes, sizeof model_bytes);
+    uint32_t crc = write_inputs(3);
+    fake_runtime.ticks = 50000;
+    ask_run(5, (struct hb_run){0, 3, 1, 7, HB_RUN_MARKER_WINDOW, crc});
+    struct hb_run_done done = take_run();
+    CHECK_EQ(done.window_ticks, fake.marker_ticks);
+    CHECK(done.window_ticks >= done.ticks_sum + done.restore_ticks_sum);
+    CHECK(done.window_ticks > 3 * 7 * 50000);
+}
+
+static void marker_frames_operators(void) {
+    uint32_t crc = boot_and_load(1);
+    fake_runtime.operator_ticks = 20;
+    const uint8_t flags = HB_RUN_MARKER_OPERATORS | HB_RUN_PROFILE;
+    ask_run(5, (struct hb_run){0, 1, 1, 4, HB_RUN_MARKER_OPERATORS, crc});
+    struct hb_run_done done = take_run();
+    CHECK_EQ(fake.marker_pulses, 4 * OPERATORS);
+    CHECK_EQ(done.window_ticks, fake.marker_ticks);
+    CHECK_EQ(done.window_ticks, 4 * (20 + 21 + 22 + OPERATORS * 2 * 3));
+    CHECK(fake.marker_shortest_low >= 61); /* us: the counter's rate is 1 MHz */
+    ask_run(6, (struct hb_run){0, 1, 0, 4, flags, crc});
+    CHECK_EQ(take_run().window_ticks, done.window_ticks);
+    uint8_t profile[8 * OPERATORS];
+    ask_read(7, HB_REGION_PROFILE, 0, sizeof profile);
+    CHECK_EQ(take_read(HB_REGION_PROFILE, profile, sizeof profile), sizeof profile);
+    for (size_t i = 0; i < OPERATORS; ++i) { /* without the waits between them */
+        CHECK_EQ(profile[8 * i], 4 * (20 + i));
+    }
+    fake.read_cost = 0; /* a counter that stands still ends no wait, and hangs no board */
+    ask_run(8, (struct hb_run){0, 1, 0, 1, HB_RUN_MARKER_OPERATORS, crc});
+    take_run();
+
+    uint8_t empty[FAKE_MODEL_BYTES];
+    memcpy(empty, model_bytes, sizeof empty);
+    empty[3] = 0;
+    load_model(empty, sizeof empty);
+    crc = write_inputs(1);
+    ask_run(9, (struct hb_run){0, 1, 0, 1, HB_RUN_MARKER_OPERATORS, crc});
+    CHECK_EQ(take_run().window_ticks, 0); /* no operator, and the pin is down */
 }
 
 static void bytes_during_a_run_are_counted_and_dropped(void) {
@@ -692,6 +756,8 @@ int main(void) {
     run_requests_are_checked();
     failed_inference_is_told_and_repeated();
     marker_frames_window_or_inference();
+    a_window_is_longer_than_a_wrap_of_the_counter();
+    marker_frames_operators();
     bytes_during_a_run_are_counted_and_dropped();
     log_is_sent_but_never_during_a_run();
     profile_sums_operators();

@@ -35,6 +35,7 @@ from hilbench.protocol.jobs import (
     WriteJob,
 )
 from hilbench.protocol.messages import (
+    ANY_MARKER,
     Echo,
     EchoReply,
     Hello,
@@ -253,7 +254,8 @@ class BoardClient:
         Returns:
             RunResult: ticks uint32 [inferences] in the order of the device: batch by batch, in a
             batch vector by vector, of a vector iteration by iteration; empty when they did not fit
-            the board's buffer or were not wanted. Sums, minimum and maximum over all batches.
+            the board's buffer or were not wanted. Sums, minimum and maximum over all batches;
+            window_ticks, too: how long the marker was high.
             outputs uint8 [n, output_bytes] or None. outputs_equal is about all iterations.
 
         Raises:
@@ -284,7 +286,8 @@ class BoardClient:
         if loaded.slots == 0:
             for row in rows:
                 warm = warm_up if results.vectors == 0 else 0
-                results.add_vector(list(self._run_direct(row, warm + iterations, flags)), warm)
+                jobs = self._run_direct(row, warm, iterations, flags)
+                results.add_vector(list(jobs), warm)
                 progress()
         else:
             size = min(loaded.slots, batch or loaded.slots)
@@ -425,13 +428,19 @@ class BoardClient:
             talk.drive(before, lambda: before.done)
             progress(before)
 
-    def _run_direct(self, row: NDArray[np.uint8], inferences: int, flags: int) -> Iterator[RunJob]:
-        """Yield one RUN for each inference, and one more for a cold one: it uses up the input."""
-        while inferences:
-            run = Run(0, 1, 0, 1, flags, 0)
+    def _run_direct(
+        self, row: NDArray[np.uint8], warm_up: int, iterations: int, flags: int
+    ) -> Iterator[RunJob]:
+        """Yield one RUN for each inference, and one more for a cold one: it uses up the input.
+
+        As on other boards the marker shows timed inferences only.
+        """
+        done = 0
+        while done < warm_up + iterations:
+            run = Run(0, 1, 0, 1, flags & ~ANY_MARKER if done < warm_up else flags, 0)
             job = RunJob(run, row.tobytes(), self._model().output_bytes, restores=False)
             yield self._do(job)
-            inferences -= job.inferences_done
+            done += job.inferences_done
 
     def _do(self, job: JobT) -> JobT:
         return self._session().do(job)

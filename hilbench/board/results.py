@@ -71,4 +71,5 @@ class Batches:
             restore_ticks_sum=sum(d.restore_ticks_sum for d in self._done),
             outputs_equal=self._equal,
             outputs=self._outputs if want_outputs else None,
+            window_ticks=sum(d.window_ticks for d in self._done),
         )

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from hilbench.protocol.schema import U8, U16, U32, U64, Blob20, Blob32, Message, Tail, Text
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 REPLY = 0x80
 
 
@@ -35,6 +35,11 @@ class RunFlag(enum.IntFlag):
     PROFILE = 4  # per-operator ticks; the whole-inference ticks then include the profiling
     PUSH_OUTPUTS = 8  # send OUTPUT of the run's slots after RUN_DONE without being asked
     PUSH_TICKS = 16  # send TICKS after RUN_DONE without being asked
+    MARKER_OPERATORS = 32  # marker pin high around every operator of every timed inference
+
+
+ANY_MARKER = RunFlag.MARKER_WINDOW | RunFlag.MARKER_EACH | RunFlag.MARKER_OPERATORS
+"""At most one of them in a RUN."""
 
 
 class ClockSource(enum.IntEnum):
@@ -173,6 +178,7 @@ class RunDone(Message):
     outputs_equal: U8  # 1: every iteration of a slot gave the same output
     rx_bytes_during: U32  # bytes that arrived while the line had to be silent
     operators: U16
+    window_ticks: U64  # the marker pin was high that long; 0 without a marker flag
 
 
 @dataclass(frozen=True)

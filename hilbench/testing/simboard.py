@@ -15,6 +15,7 @@ from typing import cast
 
 from hilbench.errors import ProtocolError
 from hilbench.protocol.messages import (
+    PROTOCOL_VERSION,
     Data,
     DataAck,
     Echo,
@@ -55,6 +56,12 @@ def model_output(vector: bytes) -> bytes:
     return struct.pack("<I", zlib.crc32(vector))
 
 
+def _window_ticks(run: Run, ticks: list[int]) -> int:
+    if run.flags & RunFlag.MARKER_WINDOW:
+        return sum(ticks) + 7 * len(ticks)  # with restoring the inputs
+    return sum(ticks) if run.flags & (RunFlag.MARKER_EACH | RunFlag.MARKER_OPERATORS) else 0
+
+
 @dataclass
 class VirtualClock:
     """Seconds that pass only when somebody waits."""
@@ -76,6 +83,7 @@ class SimBoard:
     ticks_capacity: int = 64
     inference_s: float = 0.001
     runs_executed: int = 0
+    marked_ticks: int = 0  # that the marker was high, over all runs
     on_run: Callable[[SimBoard], None] | None = None
     mute: bool = False
     overrun: int = 0  # most bytes ever given at once, to check the window
@@ -99,7 +107,7 @@ class SimBoard:
 
     def _hello(self) -> HelloReply:
         return HelloReply(
-            1, 1, 0, 32, 1_000_000, 2, self.packet_bytes, self.window_bytes, _POOL_BYTES, 0x20000000,
+            PROTOCOL_VERSION, 1, 0, 32, 1_000_000, 2, self.packet_bytes, self.window_bytes, _POOL_BYTES, 0x20000000,
             self.ticks_capacity, 16, 4096, int(self._sha256 is not None), self._sha256 or bytes(32),
             bytes(20), "sim", "simulated", "1", "sim", "none",
         )  # fmt: skip
@@ -237,9 +245,12 @@ class SimBoard:
         if self.slots == 0:
             self._inputs[:] = bytes(INPUT_BYTES)  # the inference destroyed it
         disturbed, self.pending_rx_bytes = self.pending_rx_bytes, 0
+        window_ticks = _window_ticks(run, ticks)
+        self.marked_ticks += window_ticks
         return RunDone(
             inferences, len(self._ticks), sum(ticks), min(ticks, default=0), max(ticks, default=0),
             int(cold), 5000 if cold else 0, 7 * inferences, 1, disturbed, OPERATORS,
+            window_ticks,
         )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from hilbench.errors import (
     UsageError,
     VectorError,
 )
-from hilbench.protocol.messages import EchoReply, Region
+from hilbench.protocol.messages import EchoReply, Region, RunFlag
 from hilbench.records import Timeouts
 from hilbench.testing.simboard import SimBoard, SimLink, VirtualClock, model_output
 
@@ -171,6 +171,21 @@ def test_ticks_that_do_not_fit_leave_the_sums():
     assert result.ticks_sum == sum(range(1000, 1020))
     fitting = c.run(vectors(4), iterations=2)  # batches of one vector
     assert fitting.ticks.tolist() == [1000, 1001] * 4
+
+
+@pytest.mark.parametrize(
+    ("flag", "of_an_inference"),
+    [(RunFlag.MARKER_WINDOW, 7), (RunFlag.MARKER_EACH, 0), (RunFlag.MARKER_OPERATORS, 0)],
+)
+@pytest.mark.parametrize("slots", [0, 2])
+def test_the_marker_is_high_for_what_is_timed_in_all_batches(flag, of_an_inference, slots):
+    c, link = loaded_client(SimBoard(slots=slots))
+    result = c.run(vectors(5), warm_up=3, iterations=2, flags=flag)
+    assert result.window_ticks == result.ticks_sum + of_an_inference * 10
+    assert link.board.marked_ticks == result.window_ticks
+    c.profile()
+    assert c.run(vectors(1)).window_ticks == 0
+    assert link.board.marked_ticks == result.window_ticks
 
 
 def test_without_outputs_and_ticks_nothing_is_fetched():

@@ -22,7 +22,7 @@ BUILD_ID = bytes(range(0xE0, 0xF4))
 NOISE = random.Random(1).randbytes(200)
 
 HELLO_REPLY = m.HelloReply(
-    protocol_version=1, clock_source=m.ClockSource.DECLARED, port_untested=1, counter_bits=24,
+    protocol_version=2, clock_source=m.ClockSource.DECLARED, port_untested=1, counter_bits=24,
     counter_hz=16_000_000, counter_overhead_ticks=7, packet_bytes=256, window_bytes=511,
     pool_bytes=0x1_0000, pool_address=0x1234_5678_9ABC_DEF0, ticks_capacity=1024,
     profile_capacity=64, stack_bytes=2048, model_loaded=1, model_sha256=SHA, build_id=BUILD_ID,
@@ -31,7 +31,7 @@ HELLO_REPLY = m.HelloReply(
 RUN_DONE = m.RunDone(
     inferences=1000, ticks_stored=512, ticks_sum=0x0102_0304_0506_0708, ticks_min=90,
     ticks_max=0xFFFF_FFFF, cold_valid=1, cold_ticks=300, restore_ticks_sum=1 << 40,
-    outputs_equal=1, rx_bytes_during=0, operators=12,
+    outputs_equal=1, rx_bytes_during=0, operators=12, window_ticks=0x0807_0605_0403_0201,
 )  # fmt: skip
 
 CASES: list[tuple[str, int, int, Message]] = [
@@ -44,7 +44,7 @@ CASES: list[tuple[str, int, int, Message]] = [
     ("data_zeros", 0xBEEF, 5, m.Data(m.Region.POOL, 16, bytes(200))),
     ("data_noise", 0xBEEF, 6, m.Data(m.Region.POOL, 0xFFFF_FFFF, NOISE)),
     ("data_ack", 0xBEEF, 6, m.DataAck()),
-    ("run", 0xBEEF, 0xFFFF, m.Run(0, 20, 3, 50, m.RunFlag(31), 0xCBF4_3926)),
+    ("run", 0xBEEF, 0xFFFF, m.Run(0, 20, 3, 50, m.RunFlag(63), 0xCBF4_3926)),
     ("run_started", 0xBEEF, 0xFFFF, m.RunStarted()),
     ("run_done", 0xBEEF, 0xFFFF, RUN_DONE),
     ("read", 0xBEEF, 0, m.Read(m.Region.TICKS, 4, 400)),

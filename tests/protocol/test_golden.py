@@ -53,7 +53,7 @@ def test_golden_bytes_are_what_the_specification_says(golden):
     assert 0 not in wire[1:-1]
     body = unstuff(wire[1:-1])
     payload = bytes.fromhex(golden["payload"])
-    header = bytes([1, golden["type"]])
+    header = bytes([2, golden["type"]])
     header += b"".join(golden[k].to_bytes(2, "little") for k in ("session", "sequence")) + len(
         payload
     ).to_bytes(2, "little")

@@ -46,7 +46,7 @@ def test_bytes_on_the_wire_are_those_of_the_specification(packet):
     assert 0 not in wire[1:-1]
     body = uncobs(wire[1:-1])
     version, kind, session, sequence, length = struct.unpack_from("<BBHHH", body)
-    assert (version, kind, session) == (1, packet.type, packet.session)
+    assert (version, kind, session) == (2, packet.type, packet.session)
     assert (sequence, length) == (packet.sequence, len(packet.payload))
     assert body[8:-4] == packet.payload
     assert struct.unpack("<I", body[-4:])[0] == zlib.crc32(body[:-4])
@@ -100,7 +100,7 @@ def test_another_protocol_version_is_named():
     with pytest.raises(ProtocolError) as caught:
         list(Decoder().feed(wire))
     assert str(caught.value) == (
-        "the firmware speaks link protocol 9, this host speaks 1; "
+        "the firmware speaks link protocol 9, this host speaks 2; "
         "rebuild and flash the firmware (make firmware)"
     )
 

@@ -38,7 +38,7 @@ HELLO = HelloReply(
     1, 0, 0, 32, 1000, 0, 128, 512, 4096, 0, 64, 16, 1024, 0, bytes(32), bytes(20),
     "sim", "sim", "", "sim", "none",
 )  # fmt: skip
-DONE = RunDone(2, 0, 30, 10, 20, 0, 0, 5, 1, 0, 3)
+DONE = RunDone(2, 0, 30, 10, 20, 0, 0, 5, 1, 0, 3, 40)
 
 
 class Line:

@@ -1,9 +1,9 @@
 /* Arduino Uno: 2048 bytes of RAM, of which
  *
  *     176  constants that are not read through HB_CONST: texts, kernel and type tables
- *     736  the core: a packet 204, ticks 64, profile 64, histogram 256, state
+ *     744  the core: a packet 204, ticks 64, profile 64, histogram 256, state
  *     286  the port: ring, counter
- *     256  pool: arena and vectors (the zoo's MLP: 80, and two vectors of 80); the plan is in flash
+ *     248  pool: arena and vectors (the zoo's MLP: 80, and two vectors of 80); the plan is in flash
  *       2  guard
  *     592  stack (port.mk); 519 used, by LOAD's SHA-256
  *

@@ -236,9 +236,9 @@ void hb_port_init(void) {
     hb_stack_guard = GUARD_PATTERN;
     DDRB |= _BV(MARKER_BIT);
     hb_port_marker(false);
+    counter_start(); /* before a byte can interrupt what it measures */
     UBRR0 = UBRR_115200;
     UCSR0A = _BV(U2X0);
     UCSR0C = _BV(UCSZ01) | _BV(UCSZ00); /* 8N1 */
     UCSR0B = _BV(RXEN0) | _BV(TXEN0) | _BV(RXCIE0);
-    counter_start();
 }
