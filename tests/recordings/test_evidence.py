@@ -269,13 +269,3 @@ def test_every_byte_is_in_the_archive_once(written):
     with zipfile.ZipFile(written) as archive:
         assert archive.namelist() == ["header.npy", "rows.npy", "gaps.npy", "raw.npy"]
         assert archive.testzip() is None
-
-
-def test_the_same_codes_with_other_arguments(tmp_path, recording):
-    write_evidence(tmp_path / "e.npz", recording, margin_s=None)
-    kept = load_evidence(tmp_path / "e.npz")
-    other = kept.with_args(filter="vendor").with_args(more="x")
-    assert dict(other.setup.args) == dict(kept.setup.args) | {"filter": "vendor", "more": "x"}
-    assert (other.windows, other.end, other.identity) == (kept.windows, kept.end, kept.identity)
-    assert sum(len(c) for c in other.chunks()) == SAMPLES
-    assert "filter" not in dict(kept.setup.args)
