@@ -194,7 +194,8 @@ class Aligner:
 
 def _counters(buffer: bytes, offset: int) -> NDArray[np.uint8]:
     """Return what the counter would be of a word at each offset."""
-    return np.frombuffer(buffer, np.uint8, offset=min(len(buffer), offset + 2))[:-1] >> 2
+    third_bytes = np.frombuffer(buffer, np.uint8, offset=min(len(buffer), offset + 2))[:-1]
+    return np.right_shift(third_bytes, 2, dtype=np.uint8)
 
 
 def _steps(buffer: bytes, offset: int) -> bool:

@@ -34,7 +34,9 @@ _VOLT_PER_STEP = 1.8 / 163840
 _FULL_SCALE_V = CODES * _ADC_STEPS * _VOLT_PER_STEP  # 0.72 V across the shunt
 _NOMINAL_OHM = (1000.0, 100.0, 10.0, 1.0, 0.05)
 _LINE = re.compile(r"([A-Za-z]+)([0-9]*)\s*:\s*(\S.*?)\s*")
-_ADVICE = "its memory may be corrupt: check it with the vendor's app, never measure with it as it is"
+_ADVICE = (
+    "its memory may be corrupt: check it with the vendor's app, never measure with it as it is"
+)
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,9 @@ class Calibration:
     ranges: tuple[RangeConstants, ...]
     hardware: str  # "" where it does not say
 
-    def current_a(self, adc: NDArray[np.float64], range_: int, supply_v: float) -> NDArray[np.float64]:
+    def current_a(
+        self, adc: NDArray[np.float64], range_: int, supply_v: float
+    ) -> NDArray[np.float64]:
         """Return the current of codes in one range.
 
         Args:

@@ -94,10 +94,7 @@ class Clock:
         """Decide about what is still in doubt."""
         if self._line is None:
             begun_s = self._waiting[0].before_s if self._waiting else 0.0
-            if (
-                len(self._waiting) < _FEWEST
-                or self._waiting[-1].before_s - begun_s < _SHORTEST_S
-            ):
+            if len(self._waiting) < _FEWEST or self._waiting[-1].before_s - begun_s < _SHORTEST_S:
                 self.notes.append(
                     f"the capture is shorter than {_SHORTEST_S:g} s: losses of multiples of "
                     f"{w.COUNTS} samples cannot be seen"

@@ -21,7 +21,9 @@ from hilbench.drivers.power import _ppk2_words as w
 Filter = Literal["hold", "vendor"]
 
 SETTLING = 3  # samples, with the one that shows the new range
-REACH = 64  # samples ahead that a settled one is looked for; in worse chatter a sample stays as it is
+REACH = (
+    64  # samples ahead that a settled one is looked for; in worse chatter a sample stays as it is
+)
 
 _ALPHA, _ALPHA_TOP = 0.18, 0.06  # the vendor's, of all ranges and of the last
 _TOP_RANGE = 4
@@ -103,7 +105,8 @@ def _next_free(of: NDArray[np.intp], blocked: NDArray[np.intp]) -> NDArray[np.in
     """Return the first sample after each that is not blocked; ``of`` is part of ``blocked``."""
     run_ends = np.append(np.flatnonzero(np.diff(blocked) != 1), len(blocked) - 1)
     at = np.searchsorted(blocked, of)
-    return blocked[run_ends[np.searchsorted(run_ends, at)]] + 1
+    last: NDArray[np.intp] = blocked[run_ends[np.searchsorted(run_ends, at)]]
+    return last + 1
 
 
 def _hold_forward(

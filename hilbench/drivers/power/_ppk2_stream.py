@@ -57,7 +57,7 @@ class Stream:
         return self._give(words[:count])
 
     def _readings(self) -> list[Reading]:
-        readings = []
+        readings: list[Reading] = []
         for k, (before_s, after_s, position) in enumerate(self._looks):
             index = self._aligner.index_of(position)
             if index is None:
@@ -92,7 +92,7 @@ class Stream:
             self._inserted += 1
         parts.append(words)
         self._given = end
-        out = np.concatenate(parts)
+        out: w.Words = np.concatenate(parts)
         if len(words):
             self._before = int(words[-1])
         lost = int(np.count_nonzero(w.is_lost(out)))

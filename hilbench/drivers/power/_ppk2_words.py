@@ -63,5 +63,7 @@ def lost(count: int, before: int | None) -> Words:
     word = int(before)
     last_range = word & 7 if word & LOST == LOST else (word >> _RANGE_SHIFT) & 7
     first = ((word >> _COUNTER_SHIFT) + 1) & (COUNTS - 1)
-    counters = ((first + np.arange(count)) & (COUNTS - 1)).astype(DTYPE) << np.uint32(_COUNTER_SHIFT)
+    counters = ((first + np.arange(count)) & (COUNTS - 1)).astype(DTYPE) << np.uint32(
+        _COUNTER_SHIFT
+    )
     return np.asarray(counters | np.uint32(word & 0xFF000000 | LOST | last_range), DTYPE)
