@@ -60,8 +60,9 @@ class EmulatedBoard(MemoryProbe, Protocol):
     time_base: TimeBase
     has_probe: bool  # write_memory works
     probe_address: str | None  # where a real flasher finds the emulated probe, e.g. a gdb port
-    # File to which the emulator appends "<CLOCK_MONOTONIC ns> <0|1>\n" at every marker edge; None
-    # where device time is not host time.
+    # File to which the emulator appends "<CLOCK_MONOTONIC ns> <0|1>\n" at every marker edge, and
+    # "<ns> 1 idle\n" when the board goes to sleep while it is up; None where device time is not
+    # host time.
     edges_path: str | None
 
     def units_per_tick(self, counter_hz: int) -> float:

@@ -241,6 +241,7 @@ class Edge:
 
     t_s: float  # device time since the emulator's start
     high: bool
+    asleep: bool = False  # of a rise: the board sleeps until the fall
 
 
 @dataclass(frozen=True)

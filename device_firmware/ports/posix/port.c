@@ -203,21 +203,28 @@ void hb_port_quiet(bool on) {
     (void)on; /* a process has no interrupts of its own */
 }
 
-/* The pin moves when the clock is read; the write after that is in no tick count. */
-void hb_port_marker(bool on) {
-    static bool is_on;
-    if (marker_fd < 0 || on == is_on) {
-        return;
-    }
-    char edge[32];
-    int length = snprintf(edge, sizeof edge, "%" PRIu64 " %d\n", now_ns(), on);
-    if (write(marker_fd, edge, (size_t)length) != length) {
+static bool marker_on;
+
+static void tell_marker(const char *state) {
+    char line[40];
+    int length = snprintf(line, sizeof line, "%" PRIu64 " %s\n", now_ns(), state);
+    if (write(marker_fd, line, (size_t)length) != length) {
         die("cannot append to --marker-fd");
     }
-    is_on = on;
+}
+
+/* The pin moves when the clock is read; the write after that is in no tick count. */
+void hb_port_marker(bool on) {
+    if (marker_fd >= 0 && on != marker_on) {
+        tell_marker(on ? "1" : "0");
+    }
+    marker_on = on;
 }
 
 void hb_port_idle(uint32_t duration_us) {
+    if (marker_fd >= 0 && marker_on) {
+        tell_marker("1 idle");
+    }
     struct timespec left = {duration_us / 1000000u, (long)(duration_us % 1000000u) * 1000};
     while (nanosleep(&left, &left) != 0 && errno == EINTR) {
     }

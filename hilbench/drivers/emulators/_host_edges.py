@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+from dataclasses import replace
+
+from hilbench.records import Edge
 
 NS_PER_S = 1e9
 
@@ -11,7 +14,7 @@ NS_PER_S = 1e9
 class HostEdges:
     """A file in memory to which whoever inherits ``fd`` appends its edges.
 
-    A line is "<CLOCK_MONOTONIC ns> <0|1>".
+    A line is "<CLOCK_MONOTONIC ns> <0|1>", or "... 1 idle": still up, and the board sleeps from then on.
 
     Attributes:
         fd: of the file; every write appends.
@@ -24,15 +27,23 @@ class HostEdges:
         self.path = f"/proc/{os.getpid()}/fd/{self.fd}"
         self._last = ""
 
-    def read(self) -> list[tuple[int, bool]]:
-        """Return the edges so far as (CLOCK_MONOTONIC ns, level), also after ``close``."""
-        lines = (line.split() for line in self._text().splitlines(keepends=True) if "\n" in line)
-        return [(int(ns), level == "1") for ns, level in lines]
+    def read(self, begin_ns: int) -> tuple[Edge, ...]:
+        """Return the edges so far in seconds after ``begin_ns``, also after ``close``."""
+        edges: list[Edge] = []
+        for line in self._text().splitlines(keepends=True):
+            if not line.endswith("\n"):
+                break
+            ns, level, *idle = line.split()
+            if idle:
+                edges[-1] = replace(edges[-1], asleep=True)
+            else:
+                edges.append(Edge((int(ns) - begin_ns) / NS_PER_S, level == "1"))
+        return tuple(edges)
 
     def lower(self, now_ns: int) -> None:
         """Let the pin fall, where its board went off with it high."""
-        edges = self.read()
-        if edges and edges[-1][1]:
+        edges = self.read(now_ns)
+        if edges and edges[-1].high:
             os.write(self.fd, b"%d 0\n" % now_ns)
 
     def close(self) -> None:

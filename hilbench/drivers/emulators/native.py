@@ -12,7 +12,7 @@ import pty
 import time
 import tty
 
-from hilbench.drivers.emulators._host_edges import NS_PER_S, HostEdges
+from hilbench.drivers.emulators._host_edges import HostEdges
 from hilbench.drivers.emulators._process import EmulatorProcess, find_tool, missing
 from hilbench.drivers.emulators._segments import image_bytes
 from hilbench.errors import BoardError, ConfigError, LinkError
@@ -86,8 +86,7 @@ class NativeBoard:
 
         A pulse is longer than the ticks in it by what telling its rise takes (1 to 2 us).
         """
-        begin_ns = self._started_ns
-        return tuple(Edge((ns - begin_ns) / NS_PER_S, high) for ns, high in self._edges.read())
+        return self._edges.read(self._started_ns)
 
     def check_alive(self) -> None:
         """Raise BoardError with exit status and last words when the process has died."""

@@ -181,8 +181,11 @@ class SimavrBoard:
 
         ``edges_path`` has the same in host time: equal but for what the host was late.
         """
-        marker = (event for event in self.events() if event.name == "marker")
-        return tuple(Edge(event.cycle / CLOCK_HZ, event.value == 1) for event in marker)
+        marker = [event for event in self.events() if event.name == "marker"]
+        return tuple(
+            Edge(event.cycle / CLOCK_HZ, event.value == 1, _asleep(event, after))
+            for event, after in zip(marker, (*marker[1:], None), strict=True)
+        )
 
     def check_alive(self) -> None:
         """Raise BoardError with exit status and last words when the emulator has died."""
@@ -219,6 +222,13 @@ class SimavrBoard:
         except LinkError as error:
             self._process.check_alive(_DEATH_GRACE_S)
             raise BoardError(f"board {self._config.id}: {error}") from error
+
+
+def _asleep(rise: Event, fall: Event | None) -> bool:
+    """Return whether the chip slept for most of a pulse."""
+    if rise.value == 0 or fall is None:
+        return False
+    return 2 * (fall.slept_cycles - rise.slept_cycles) > fall.cycle - rise.cycle
 
 
 def start(board: BoardConfig, timeout_s: float) -> SimavrBoard:

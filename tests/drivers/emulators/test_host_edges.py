@@ -11,7 +11,7 @@ import pytest
 from hilbench.drivers.emulators import simavr
 from hilbench.drivers.emulators._host_edges import HostEdges
 from hilbench.protocol.messages import Hello, Idle, IdleDone
-from hilbench.records import BoardConfig
+from hilbench.records import BoardConfig, Edge
 from tests.drivers.emulators.emulated_line import TIMEOUT_S, image_or_skip
 from tests.drivers.emulators.uno_programs import tools_or_skip
 
@@ -21,9 +21,12 @@ NS_PER_US = 1000
 
 
 def in_host_time(board):
-    """The edges as another process reads them: by path."""
-    lines = Path(board.edges_path).read_text().splitlines()
-    return [(int(ns), int(level)) for ns, level in (line.split() for line in lines)]
+    """The edges as another process reads them: by path. In every pulse the board goes to sleep."""
+    lines = [line.split(maxsplit=1) for line in Path(board.edges_path).read_text().splitlines()]
+    assert [state for _, state in lines] == ["1", "1 idle", "0"] * (len(lines) // 3)
+    times = [int(ns) for ns, _ in lines]
+    assert times == sorted(times)
+    return [(int(ns), int(state)) for ns, state in lines if state != "1 idle"]
 
 
 def idle_marked(wire):
@@ -56,7 +59,7 @@ def test_a_process_tells_its_edges_as_they_happen(start, line):
     for (asked_ns, over_ns), duration_us, (rise, fall) in zip(seen, IDLES_US, pulses, strict=True):
         assert asked_ns < rise[0] <= fall[0] - duration_us * NS_PER_US < fall[0] < over_ns
     own = board.marker_edges()
-    assert [edge.high for edge in own] == [True, False, True, False]
+    assert [edge.high for edge in own] == [edge.asleep for edge in own] == [True, False] * 2
     assert own[0].t_s > 0
     assert own[3].t_s - own[0].t_s == pytest.approx((edges[3][0] - edges[0][0]) / 1e9, abs=1e-9)
     board.stop()
@@ -87,7 +90,7 @@ def test_a_paced_chip_tells_its_edges_when_they_are_due(line):
     finally:
         board.stop()
     assert [level for _, level in edges] == [1, 0, 1, 0]
-    assert [edge.high for edge in own] == [True, False, True, False]
+    assert [edge.high for edge in own] == [edge.asleep for edge in own] == [True, False] * 2
     # Host and chip agree but for what was given up because the host was late.
     cycles = [round(edge.t_s * simavr.CLOCK_HZ) for edge in own]
     shifts_ns = [ns - cycle * 62.5 for (ns, _), cycle in zip(edges, cycles, strict=True)]
@@ -115,10 +118,11 @@ def test_half_a_line_is_no_edge():
     edges = HostEdges()
     path = Path(edges.path)
     with path.open("ab") as file:
-        file.write(b"1000 1\n2000 0\n30")
-    assert edges.read() == [(1000, True), (2000, False)]
+        file.write(b"1000 1\n1500 1 idle\n2000 0\n30")
+    read = (Edge(0.5e-6, high=True, asleep=True), Edge(1.5e-6, high=False))
+    assert edges.read(500) == read
     edges.lower(9)  # low already
     assert path.read_bytes().endswith(b"30")
     edges.close()
     edges.close()
-    assert edges.read() == [(1000, True), (2000, False)]
+    assert edges.read(500) == read

@@ -53,6 +53,7 @@ static bool held, halted; /* in reset; asleep until a reset */
 static avr_flashaddr_t reset_pc;
 static uint8_t reset_cause;
 static uint32_t marker;
+static bool told_idle;          /* since the marker moved */
 static uint64_t earlier_cycles; /* before the last reset: simavr begins at 0 again */
 static uint64_t slept_cycles, late_ns;
 static uint64_t epoch_ns, epoch_cycle; /* where emulated time and the host's were equal */
@@ -100,9 +101,17 @@ static bool paced(void) {
  * is when the edge is due, up to a slice from now, so that jitter of this process is not in it. */
 static void move_marker(uint32_t level) {
     marker = level;
+    told_idle = false;
     record("marker", level);
     if (edges_fd >= 0)
         dprintf(edges_fd, "%llu %u\n", (unsigned long long)due_ns(cycles()), level);
+}
+
+/* A chip that sleeps draws less, whatever its marker says. */
+static void tell_idle(void) {
+    if (edges_fd >= 0 && marker && !told_idle)
+        dprintf(edges_fd, "%llu 1 idle\n", (unsigned long long)due_ns(cycles()));
+    told_idle = true;
 }
 
 static void write_line(void) {
@@ -137,6 +146,7 @@ static void wait_for_host(uint64_t until_ns) {
  * are on the line is skipped instead. */
 static void on_sleep(avr_t *a, avr_cycle_count_t cycles_until_timer) {
     (void)a;
+    tell_idle();
     /* Without any timer simavr says 1000. */
     avr_cycle_count_t slept = avr->cycle_timers.timer ? cycles_until_timer : NAP;
     bool line_busy = usart.receiving || usart.send_busy;
