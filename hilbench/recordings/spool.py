@@ -132,11 +132,6 @@ class Spooled:
         self.rows = tuple(codes.rows)
         self._codes = codes
 
-    def with_args(self, **args: str) -> Spooled:
-        """Return the same codes, decoded with other arguments of the driver (filter="vendor")."""
-        setup = replace(self.setup, args=tuple({**dict(self.setup.args), **args}.items()))
-        return Spooled(self.identity, self.spec, setup, self.end, self._codes)
-
     def chunks(self) -> Iterator[Chunk]:
         """Yield all chunks from index 0 on, as they were delivered, with their codes.
 
@@ -267,47 +262,55 @@ class _Delivered(NamedTuple):
     voltage_v: NDArray[np.float64] | float
     logic: NDArray[np.uint8]
     range: NDArray[np.uint8]
+    vendor_a: NDArray[np.float64] | None
 
     @classmethod
     def of(cls, parts: Sequence[Chunk]) -> _Delivered:
         if not parts:
             none = np.empty(0, np.uint8)
-            return cls(np.empty(0), np.nan, none, none)
+            return cls(np.empty(0), np.nan, none, none, None)
         voltage = parts[-1].voltage_v
+        if isinstance(voltage, np.ndarray):
+            voltage = np.concatenate([np.asarray(part.voltage_v)[part.valid] for part in parts])
+        vendor = [part.vendor_a[part.valid] for part in parts if part.vendor_a is not None]
         return cls(
             np.concatenate([part.current_a[part.valid] for part in parts]),
-            np.concatenate([np.asarray(part.voltage_v)[part.valid] for part in parts])
-            if isinstance(voltage, np.ndarray)
-            else voltage,
+            voltage,
             np.concatenate([part.logic[part.valid] for part in parts]),
             np.concatenate([part.range[part.valid] for part in parts]),
+            np.concatenate(vendor) if len(vendor) == len(parts) else None,
         )
 
     def fill(self, lost: Chunk, first: int, valid: NDArray[np.bool_], raw: bytes) -> Chunk:
         """Return a chunk of lost samples with those that were delivered, from ``first`` on."""
         n = int(valid.sum())
+        if n == 0:
+            return replace(lost, raw=raw)
         part = slice(first, first + n)
-        if n == len(lost):
-            voltage = (
-                self.voltage_v[part] if isinstance(self.voltage_v, np.ndarray) else self.voltage_v
-            )
-            return Chunk(
-                lost.start, self.current_a[part], voltage, self.logic[part], valid,
-                self.range[part], raw,
-            )  # fmt: skip
-        lost.current_a[valid] = self.current_a[part]
-        if isinstance(lost.voltage_v, np.ndarray) and isinstance(self.voltage_v, np.ndarray):
-            lost.voltage_v[valid] = self.voltage_v[part]
-        last = np.cumsum(valid)  # how many were delivered up to each sample
-        seen = last > 0
-        if n:
-            lost.logic[seen] = self.logic[part][last[seen] - 1]
-            lost.range[seen] = self.range[part][last[seen] - 1]
-        voltage = lost.voltage_v if isinstance(lost.voltage_v, np.ndarray) else self.voltage_v
+        order = np.cumsum(valid) - 1  # which of the delivered is the last at each sample
+        seen = order >= 0
+        for column, values in ((lost.logic, self.logic), (lost.range, self.range)):
+            column[seen] = values[part][order[seen]]
         return Chunk(
-            lost.start, lost.current_a, voltage if n else lost.voltage_v, lost.logic, valid,
-            lost.range, raw,
-        )  # fmt: skip
+            lost.start,
+            _scatter(self.current_a[part], valid),
+            _scatter(self.voltage_v[part], valid)
+            if isinstance(self.voltage_v, np.ndarray)
+            else self.voltage_v,
+            lost.logic,
+            valid,
+            lost.range,
+            raw,
+            None if self.vendor_a is None else _scatter(self.vendor_a[part], valid),
+        )
+
+
+def _scatter(values: NDArray[np.float64], valid: NDArray[np.bool_]) -> NDArray[np.float64]:
+    if len(values) == len(valid):
+        return values
+    filled = np.full(len(valid), np.nan)
+    filled[valid] = values
+    return filled
 
 
 def _decoder(name: str) -> Decode:
