@@ -305,7 +305,7 @@ def compare(
     cancels exactly where charge lies in the same ranges, and not elsewhere. Supply and clock cancel
     on the same meter. Without ``same_meter`` nothing does.
 
-    Type A is the larger of two: what the windows' scatter says, and the scatter of the pairs.
+    Type A is what the windows' scatter says, and what pairs scatter beyond all that.
 
     Raises:
         MeasurementError: no pairs, or an energy that is not positive.
@@ -325,12 +325,13 @@ def compare(
     rest = [np.mean([_relative(x, kept) for x in side]) for side in (a, b)]
     edges = [np.sum([_relative(x, ("edges_uj",)) ** 2 for x in side]) for side in (a, b)]
     rest_u = float(np.sqrt(np.sum(np.square(rest)) + np.sum(edges) / len(a) ** 2))
-    type_a_u, type_a_dof = _type_a(a, b, logs)
+    random = _random(a, b, logs, rest_u)
+    type_a_u = float(np.linalg.norm([u for u, _ in random]))
     systematic = float(np.linalg.norm([gain_u, offset_u, rest_u]))
     if not same_meter:
         systematic = float(np.hypot(systematic, _scale_u(a, b)))
     combined = float(np.hypot(systematic, type_a_u))
-    dof = effective_dof(combined, [(type_a_u, type_a_dof)])
+    dof = effective_dof(combined, random)
     factor = coverage_factor(dof)
     cancels = same_meter and moved <= SAME_RANGES
     ratio = float(np.exp(logs.mean()))
@@ -391,17 +392,17 @@ def _per_offset(budget: Budget) -> NDArray[np.float64]:
     return budget.content.range_s * (budget.content.voltage_v / budget.content.energy_j)
 
 
-def _type_a(
-    a: Sequence[Budget], b: Sequence[Budget], logs: NDArray[np.float64]
-) -> tuple[float, float]:
-    """Scatter within sessions, or of the pairs where that is larger, with degrees of freedom."""
-    random = [
+def _random(
+    a: Sequence[Budget], b: Sequence[Budget], logs: NDArray[np.float64], rest_u: float
+) -> list[tuple[float, float]]:
+    """Type A of all sessions, and the pairs' scatter beyond it, with degrees of freedom."""
+    found = [
         (_relative(x, (name,)) / len(logs), dof)
         for x in (*a, *b)
         for name, dof in (("type_a_uj", x.type_a_dof), ("idle_uj", x.idle_dof))
     ]
-    within = float(np.sqrt(sum(u**2 for u, _ in random)))
-    between = float(logs.std(ddof=1) / np.sqrt(len(logs))) if len(logs) > 1 else 0.0
-    if between > within:
-        return between, len(logs) - 1.0
-    return within, effective_dof(within, random)
+    if len(logs) > 1:
+        pairs_u = float(logs.std(ddof=1) / np.sqrt(len(logs)))
+        explained = sum(u**2 for u, _ in found) + rest_u**2
+        found.append((np.sqrt(max(0.0, pairs_u**2 - explained)), len(logs) - 1.0))
+    return found

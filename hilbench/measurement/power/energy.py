@@ -72,7 +72,7 @@ class SessionEnergy:
     tier: MarkerTier  # the worst of all windows
     tau_us: float  # between board and meter; 0: none was found
     u_tau_us: float
-    clock_ratio: float  # meter's duration / board's, over all windows
+    clock_ratio: float  # meter's duration / board's, over run windows
     clock_ratio_u: float  # standard uncertainty from edges and ticks
     supply_v: float
     voltage: str  # measured, set, declared
@@ -274,11 +274,15 @@ def idle_weights(
 
 
 def clock_ratio(sums: Sequence[WindowSums], spec: MeterSpec) -> tuple[float, float]:
-    """Return the meter's time over the board's, and its standard uncertainty."""
-    seen = sum(s.duration_s for s in sums)
-    told = sum(s.window.marked.duration_s for s in sums)
-    edges = [np.sqrt(2) * s.window.u_edge / spec.sample_hz for s in sums]
-    ticks = [s.window.marked.tick_s / np.sqrt(6) for s in sums]
+    """Return the meter's time over the board's in run windows, and its standard uncertainty.
+
+    Idle windows have no part: what still settles in them has been cut off.
+    """
+    runs = [s for s in sums if s.window.marked.kind == "run"]
+    seen = sum(s.duration_s for s in runs)
+    told = sum(s.window.marked.duration_s for s in runs)
+    edges = [np.sqrt(2) * s.window.u_edge / spec.sample_hz for s in runs]
+    ticks = [s.window.marked.tick_s / np.sqrt(6) for s in runs]
     return seen / told, float(np.linalg.norm(edges + ticks)) / told
 
 

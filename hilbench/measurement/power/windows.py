@@ -349,13 +349,19 @@ def clock_ratio(windows: Sequence[Window], sample_hz: float) -> ClockRatio:
 def settled(window: Window, tau_s: float, sample_hz: float) -> Window:
     """Leave out the first 5 tau, in which the current still falls from what was before: idle.
 
+    Without a tail, leave out what an uncertain edge may share with what is around at both ends:
+    talking draws more than idle, so that what slips in only ever adds. With one the current at the
+    edge is fitted, which knows the edge's own place.
+
     Raises:
         WindowError: nothing is left.
     """
-    start = window.start + 5 * tau_s * sample_hz
-    if start + 1 > window.end:
+    guard = 0.0 if tau_s else max(1.0, 2 * window.u_edge)
+    start = window.start + 5 * tau_s * sample_hz + guard
+    end = window.end - guard
+    if start + 1 > end:
         raise WindowError(
             f"{window.marked.kind} window lasts {window.marked.duration_s:.6f} s, its current "
             f"settles in 5 time constants of {tau_s:.6f} s; idle for {10 * tau_s:.6f} s or longer"
         )
-    return replace(window, start=start)
+    return replace(window, start=start, end=end)
