@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from hilbench.bench.energy import EnergyRequest
 from hilbench.bench.prepare import PreparedVariant, prepare_variant
 from hilbench.bench.progress import Progress
 from hilbench.bench.runner import Runner
@@ -70,6 +71,8 @@ def run_suite(
     limit: int | None = None,
     progress: Progress | None = None,
     files: Sequence[Path] = (),
+    energy: EnergyRequest | None = None,
+    abba: tuple[str, str] | None = None,
 ) -> Outcome:
     """Measure every variant of a suite on every board.
 
@@ -80,6 +83,8 @@ def run_suite(
         limit: use only the first so many vectors; None for all.
         progress: told what each board does.
         files: configuration files whose hashes go into the provenance.
+        energy: how boards with a power meter measure; None: as EnergyRequest() says.
+        abba: two variants whose sessions take turns, A B B A, so that a drift hits both alike.
 
     Raises:
         HilbenchError: nothing at all could be measured because of one common fault.
@@ -89,6 +94,7 @@ def run_suite(
     if not boards:
         raise UsageError("no board to measure on; name one with --board")
     check_repetition(suite)
+    check_abba(suite, abba)
     prepared, failed = _prepare(suite, limit)
     if not prepared and len(suite.variants) == 1:
         raise failed[suite.variants[0].name]
@@ -112,6 +118,8 @@ def run_suite(
         iterations=suite.iterations,
         journal=journal,
         progress=progress or Progress(),
+        energy=energy or EnergyRequest(),
+        abba=abba,
     )
     state: State = "failed"
     try:
@@ -173,6 +181,20 @@ def check_repetition(suite: SuiteConfig) -> None:
         if not least <= value <= MOST_INFERENCES:
             option = name.replace("_", "-")
             raise UsageError(f"{option} is {value}, must be {least} to {MOST_INFERENCES}")
+
+
+def check_abba(suite: SuiteConfig, abba: tuple[str, str] | None) -> None:
+    """Refuse a pair that is none.
+
+    Raises:
+        UsageError: a variant that the suite does not have, or twice the same.
+    """
+    known = [variant.name for variant in suite.variants]
+    for name in abba or ():
+        if name not in known:
+            raise UsageError(f"abba: no variant {name!r} in the suite; it has: {', '.join(known)}")
+    if abba is not None and abba[0] == abba[1]:
+        raise UsageError(f"abba: {abba[0]!r} cannot take turns with itself; name two variants")
 
 
 def single_model_suite(

@@ -6,13 +6,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hilbench import plugins
+from hilbench.bench.energy import EnergyRequest
 from hilbench.bench.prepare import PreparedVariant
 from hilbench.bench.progress import Progress
-from hilbench.bench.session import SessionPlan, measure_session
+from hilbench.bench.session import SessionData, SessionPlan, measure_session
 from hilbench.board.images import find_image
 from hilbench.board.life import OpenBoard, open_board
 from hilbench.board.resident import needs_resident, patch_image
@@ -25,9 +26,12 @@ from hilbench.errors import (
     ModelTooLargeError,
     OutputMismatchError,
     StoreError,
+    UsageError,
 )
-from hilbench.interfaces import EmulatedBoard
+from hilbench.interfaces import EmulatedBoard, EnergyEstimate
 from hilbench.measurement.memory import image_memory
+from hilbench.measurement.power.plan import abba
+from hilbench.recordings.evidence import MARGIN_S, write_evidence
 from hilbench.records import BoardConfig, Image
 from hilbench.runs.journal import Journal
 from hilbench.runs.schema import BoardRecord, ErrorRecord, SessionRecord, VariantRecord
@@ -48,6 +52,8 @@ class Runner:
     iterations: int
     journal: Journal
     progress: Progress
+    energy: EnergyRequest = field(default_factory=EnergyRequest)
+    abba: tuple[str, str] | None = None  # two variants whose sessions take turns
     errors: list[HilbenchError] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -135,10 +141,9 @@ class Runner:
                 ) as board:
                     if number == 0:
                         self.journal.append(board_record(board, image))
-                    for variant in variants:
-                        if self._stopping.is_set():
-                            return
-                        self._measure_cell(board, variant)
+                    self._measure_cells(board, variants)
+                    if self._stopping.is_set():
+                        return
         self.progress.set(config.id, state="done", variant="")
 
     def _loads(
@@ -158,47 +163,102 @@ class Runner:
                 continue
             yield patched, [variant]
 
-    def _measure_cell(self, board: OpenBoard, variant: PreparedVariant) -> None:
-        """All sessions of a variant; a fault ends the cell, a dead board raises."""
-        board_id, name = board.config.id, variant.config.name
-        self.journal.append(variant_record(board_id, variant))
-        meter = plugins.load("power", board.config.meter.driver).estimate(board.config)
-        for number in range(1, self.sessions + 1):
-            self.progress.set(board_id, state="running", variant=name, session=number)
-            done = 0
+    def _order(
+        self, board_id: str, variants: Sequence[PreparedVariant]
+    ) -> Iterator[tuple[PreparedVariant, int]]:
+        """Every session of every variant, one variant after the other, but for a pair in ABBA order.
 
-            def advance(vectors: int) -> None:
-                nonlocal done
-                done += vectors
-                self.progress.advance(board_id, vectors)
-
-            try:
-                data = measure_session(
-                    board,
-                    variant,
-                    SessionPlan(number, self.warm_up, self.iterations),
-                    meter,
-                    advance,
-                )
-            except StoreError:
-                raise
-            except HilbenchError as error:
-                cause = board.explain(error)
-                if not isinstance(cause, HilbenchError):
-                    raise
-                self._record(cause, board_id, name, number)
-                if not _board_survives(cause):
-                    _bring_back(board, name)
-                remaining = self.sessions - number + 1
-                self.progress.shorten(board_id, remaining * len(variant.vectors.x) - done)
-                return
-            record = self.journal.append_session(
-                data.record,
-                outputs=data.outputs,
-                ticks=data.ticks,
-                vector_ticks=data.vector_ticks,
+        Raises:
+            UsageError: the board takes one variant an image, so that two cannot take turns.
+        """
+        pair = [v for name in self.abba or () for v in variants if v.config.name == name]
+        if self.abba is not None and len(pair) != len(self.abba):
+            raise UsageError(
+                f"board {board_id}: has one variant in an image at a time, so "
+                f"{' and '.join(self.abba)} cannot take turns; leave out --abba, or this board"
             )
-            self._judge(record, variant)
+        if pair:
+            counts = dict.fromkeys(self.abba or (), 0)
+            for variant in abba(pair[0], pair[1], self.sessions):
+                counts[variant.config.name] += 1
+                yield variant, counts[variant.config.name]
+        for variant in variants:
+            if variant not in pair:
+                yield from ((variant, number) for number in range(1, self.sessions + 1))
+
+    def _measure_cells(self, board: OpenBoard, variants: Sequence[PreparedVariant]) -> None:
+        """All sessions; a fault ends its cell, a dead board raises."""
+        board_id = board.config.id
+        driver = plugins.load("power", board.config.meter.driver)
+        estimate = driver.estimate(board.config) if board.metering is None else None
+        begun: set[str] = set()
+        failed: set[str] = set()
+        for variant, number in self._order(board_id, variants):
+            name = variant.config.name
+            if self._stopping.is_set():
+                return
+            if name in failed:
+                continue
+            if name not in begun:
+                self.journal.append(variant_record(board_id, variant))
+                begun.add(name)
+            self.progress.set(board_id, state="running", variant=name, session=number)
+            if not self._measure_session(board, variant, number, estimate):
+                failed.add(name)
+
+    def _measure_session(
+        self,
+        board: OpenBoard,
+        variant: PreparedVariant,
+        number: int,
+        estimate: EnergyEstimate | None,
+    ) -> bool:
+        """One session into the journal; False: it failed, and its cell ends."""
+        board_id, name = board.config.id, variant.config.name
+        done = 0
+
+        def advance(vectors: int) -> None:
+            nonlocal done
+            done += vectors
+            self.progress.advance(board_id, vectors)
+
+        try:
+            data = measure_session(
+                board,
+                variant,
+                SessionPlan(number, self.warm_up, self.iterations, self.energy),
+                estimate,
+                advance,
+            )
+            record = self._keep(data)
+        except StoreError:
+            raise
+        except HilbenchError as error:
+            cause = board.explain(error)
+            if not isinstance(cause, HilbenchError):
+                raise
+            self._record(cause, board_id, name, number)
+            if not _board_survives(cause):
+                _bring_back(board, name)
+            remaining = self.sessions - number + 1
+            self.progress.shorten(board_id, remaining * len(variant.vectors.x) - done)
+            return False
+        self._judge(record, variant)
+        return True
+
+    def _keep(self, data: SessionData) -> SessionRecord:
+        """Evidence first, then arrays, then the record that names them."""
+        record, energy = data.record, data.energy
+        if energy is not None:
+            name = f"power/{record.board}/{record.variant}-{record.session}.npz"
+            margin_s = None if energy.full_trace else MARGIN_S
+            sha256 = write_evidence(
+                self.journal.folder / name, energy.recording, energy.windows, margin_s
+            )
+            record = replace(record, files={**record.files, name: sha256})
+        return self.journal.append_session(
+            record, outputs=data.outputs, ticks=data.ticks, vector_ticks=data.vector_ticks
+        )
 
     def _judge(self, record: SessionRecord, variant: PreparedVariant) -> None:
         """Wrong outputs are a fact of the firmware, not of the bench: recorded, and exit code 1."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hilbench.bench.energy import EnergyData, EnergyRequest, measure_energy
 from hilbench.bench.prepare import PreparedVariant
 from hilbench.board.life import OpenBoard
 from hilbench.board.resident import is_resident
@@ -18,7 +19,7 @@ from hilbench.interfaces import EnergyEstimate
 from hilbench.measurement.accuracy import dequantise, evaluate
 from hilbench.measurement.agreement import Agreement, agreement
 from hilbench.measurement.energy import session_energy_uj
-from hilbench.measurement.latency import summarise
+from hilbench.measurement.latency import TicksSummary, summarise
 from hilbench.protocol.messages import HelloReply, Loaded, RunFlag
 from hilbench.records import ClockInfo
 from hilbench.runs.schema import SessionRecord
@@ -34,6 +35,7 @@ class SessionPlan:
     number: int  # from 1
     warm_up: int
     iterations: int
+    energy: EnergyRequest
 
 
 @dataclass(frozen=True)
@@ -44,13 +46,14 @@ class SessionData:
     outputs: NDArray[np.generic]  # [n, *output shape]
     ticks: NDArray[np.uint32]  # [iterations], of the timed inferences
     vector_ticks: NDArray[np.uint32]  # [n], one inference of each vector
+    energy: EnergyData | None  # of a meter with samples: its evidence is kept, too
 
 
 def measure_session(
     board: OpenBoard,
     variant: PreparedVariant,
     plan: SessionPlan,
-    meter: EnergyEstimate,
+    meter: EnergyEstimate | None,
     on_vectors: Callable[[int], None],
 ) -> SessionData:
     """Run one session.
@@ -102,6 +105,7 @@ def measure_session(
         on_progress=_steps(on_vectors),
     )
     operator_ticks = client.profile(_PROFILED_INFERENCES)
+    energy = measure_energy(board, variant, timed, plan.energy)
     memory = client.memory()
 
     if passed.outputs is None:
@@ -120,8 +124,7 @@ def measure_session(
         restore="board" if loaded.slots else "host",
         slots=loaded.slots,
         wall_s=time.monotonic() - started_s,
-        energy_source=meter.energy_source,
-        energy_uj=session_energy_uj(meter, ticks, board.clock),
+        **_energy_fields(energy, meter, ticks, board.clock),
         accuracy=evaluate(
             variant.vectors.metric, dequantise(outputs, variant.plan.output), variant.vectors.y
         ),
@@ -131,7 +134,24 @@ def measure_session(
         profiled_inferences=_PROFILED_INFERENCES,
         recoveries=recoveries,
     )
-    return SessionData(record, outputs, timed.ticks, passed.ticks)
+    return SessionData(record, outputs, timed.ticks, passed.ticks, energy)
+
+
+def _energy_fields(
+    energy: EnergyData | None, meter: EnergyEstimate | None, ticks: TicksSummary, clock: ClockInfo
+) -> dict[str, Any]:
+    """Measured where there is a meter with samples, estimated where boards.toml asks for that."""
+    if energy is not None:
+        return {
+            "energy_source": energy.source,
+            "energy_uj": energy.gross_uj,
+            "energy": energy.record,
+        }
+    assert meter is not None
+    return {
+        "energy_source": meter.energy_source,
+        "energy_uj": session_energy_uj(meter, ticks, clock),
+    }
 
 
 def _steps(on_vectors: Callable[[int], None]) -> Callable[[int], None]:

@@ -18,6 +18,7 @@ from hilbench.recordings import Spool
 _READ_S = 0.25
 _SILENT_S = 3.0
 _STOP_S = 10.0
+_AFTER_S = 0.1  # captured after stop() was asked for: what happened before it is on its way still
 _FIGURES_S = 1.0  # over which live figures are taken
 
 
@@ -57,6 +58,7 @@ class Capture:
         self._end: CaptureEnd | None = None
         self._recent: deque[tuple[float, int, float, float]] = deque()  # time, n, sum i, sum p
         self._samples = self._lost = 0
+        self._began_s = self._until_s = 0.0  # host time of the start; when it shall end, from there
         self._thread = threading.Thread(target=self._read_all, name="meter", daemon=True)
 
     def start(self, timeout_s: float) -> None:
@@ -95,6 +97,7 @@ class Capture:
         Raises:
             MeterError: it failed on the way: what was read until then is no measurement.
         """
+        self._until_s = time.monotonic() - self._began_s + _AFTER_S
         self._stopping.set()
         self._thread.join(_STOP_S)
         self.check()
@@ -108,8 +111,8 @@ class Capture:
     def _read_all(self) -> None:
         try:
             self._meter.start()
-            began_s = heard_s = time.monotonic()
-            while not self._stopping.is_set():
+            began_s = heard_s = self._began_s = time.monotonic()
+            while not self._is_over(heard_s):
                 chunk = self._meter.read(_READ_S)
                 now_s = time.monotonic()
                 if chunk is not None:
@@ -129,6 +132,13 @@ class Capture:
             self._error = error
         finally:
             self._running.set()
+
+    def _is_over(self, heard_s: float) -> bool:
+        """Stop when the time line has come to the moment of stop(), or nothing comes any more."""
+        if not self._stopping.is_set():
+            return False
+        seen_s = (self._samples + self._lost) / self._meter.spec.sample_hz
+        return seen_s >= self._until_s or time.monotonic() - heard_s > _SILENT_S
 
     def _take(self, chunk: Chunk, elapsed_s: float) -> None:
         self._spool.append(chunk)

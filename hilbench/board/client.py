@@ -385,6 +385,15 @@ class BoardClient:
         return self._hello
 
     @property
+    def slots(self) -> int:
+        """Vectors that fit on the board beside the model; 0: one inference a RUN.
+
+        Raises:
+            UsageError: no ``load()`` yet.
+        """
+        return self._model().slots
+
+    @property
     def log(self) -> Sequence[tuple[int, str]]:
         """The firmware's last LOG texts of this session as (level, text)."""
         return tuple(self._conversation.transfer.logs) if self._conversation else ()

@@ -15,6 +15,7 @@ from hilbench.board.access import Access
 from hilbench.board.client import BoardClient
 from hilbench.board.ladder import climb, flash, rungs
 from hilbench.board.locks import board_lock
+from hilbench.board.metering import Metering, open_metering
 from hilbench.board.quarantine import check_quarantine
 from hilbench.errors import BoardBusyError, BoardError, ImageError, LinkError
 from hilbench.interfaces import EmulatedBoard
@@ -52,6 +53,7 @@ class OpenBoard:
     access: Access
     fresh: bool  # flashed and greeted just now: the first session needs no reset
     recoveries: list[str] = field(default_factory=list)
+    metering: Metering | None = None  # None: no meter that gives samples
 
     @property
     def emulated(self) -> EmulatedBoard | None:
@@ -130,7 +132,8 @@ def open_board(
 
     Raises:
         BoardQuarantinedError: before anything is touched.
-        BoardBusyError, ToolMissingError, FlashError, BoardError, ImageError, LinkError.
+        ConfigError: the meter's supply is above what the board bears.
+        BoardBusyError, ToolMissingError, FlashError, BoardError, ImageError, LinkError, MeterError.
     """
     check_quarantine(config, date.today())  # noqa: DTZ011 - the day on the bench's calendar
     on_state("waiting")
@@ -144,9 +147,11 @@ def open_board(
             on_state("starting")
         access.start_emulator()
         stack.enter_context(access.powered(on_state))
+        metering = stack.enter_context(open_metering(config, access.emulated, on_state))
         stack.callback(access.disconnect)
         on_state("flashing" if config.flasher else "connecting")
-        boot_s = config.timeouts.start_s if access.switch is not None else 0.0
+        switched = access.switch is not None or config.meter.supplies
+        boot_s = config.timeouts.start_s if switched else 0.0
         flashed, story = flash(access, boot_s, lambda: on_state("bringing back"))
         recoveries = [] if story is None else [story]
         on_state("hello")
@@ -164,7 +169,7 @@ def open_board(
             recoveries.append(found.story)
         check_identity(config, image, hello)
         clock = clock_info(hello, access.emulated, access.address())
-        yield OpenBoard(config, image, client, hello, clock, access, flashed, recoveries)
+        yield OpenBoard(config, image, client, hello, clock, access, flashed, recoveries, metering)
 
 
 def check_identity(config: BoardConfig, image: Image, hello: HelloReply) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hilbench.bench import run_suite
+from hilbench.bench.energy import EnergyRequest
 from hilbench.cli.console import PipeConsole
 from hilbench.cli.display import live
 from hilbench.config.boards import files_of
@@ -23,6 +24,8 @@ def bench_and_print(
     limit: int | None,
     results: Path,
     files: Sequence[Path],
+    energy: EnergyRequest | None = None,
+    abba: tuple[str, str] | None = None,
 ) -> int:
     """Bench a suite; returns the exit code."""
     console = PipeConsole()
@@ -34,6 +37,8 @@ def bench_and_print(
             limit=limit,
             progress=progress,
             files=[*files, *files_of(boards)],
+            energy=energy,
+            abba=abba,
         )
     for error in outcome.errors:
         if isinstance(error, StoreError):  # the tables below may lack what could not be kept

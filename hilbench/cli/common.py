@@ -89,3 +89,14 @@ def parse_limit(text: str) -> int | None:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is neither 'all' nor a number of at least 1")
     return value
+
+
+def parse_share(text: str) -> float:
+    """Return ``0.5%`` or ``0.005`` as a share above 0 and below 1, for argparse."""
+    try:
+        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share above 0 and below 1, e.g. 0.5%")
+    return value

@@ -5,23 +5,8 @@ python -m hilbench.runs.columns docs/frame.md    # write the page again
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
-Dtype = Literal["string", "boolean", "int64", "float64"]
-Over = Literal["first", "median", "min", "max", "sum", "all", "cell"]
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column. ``over``: how the values of a cell's sessions become the cell's."""
-
-    name: str
-    dtype: Dtype  # "" is a missing string, NaN a missing number, NA a missing boolean
-    unit: str
-    over: Over  # "cell": not a figure of a session at all
-    meaning: str
-
+from hilbench.runs.column import Column
+from hilbench.runs.energy_columns import ENERGY_COLUMNS
 
 COLUMNS = (
     Column("run_id", "string", "", "cell", "name of the run's folder"),
@@ -67,9 +52,7 @@ COLUMNS = (
     Column("latency_us", "float64", "us", "median", "latency_median as time; where time_base is host, time, or cycles of a declared board clock"),
     Column("restore_mean", "float64", "`unit`", "median", "restoring the input before an inference, outside its latency"),
     Column("restore", "string", "", "first", "who restores the input: board or host"),
-    Column("energy_uj", "float64", "uJ", "median", "of one inference, mean of a session"),
-    Column("energy_source", "string", "", "first", "none, synthetic (constant current, no measurement), or the instrument"),
-    Column("supply_v", "float64", "V", "cell", "supply voltage in boards.toml; NaN where it says none"),
+    *ENERGY_COLUMNS,
     Column("accuracy_metric", "string", "", "first", "top1, auc, mse; empty for none"),
     Column("accuracy", "float64", "", "median", "of the board's own outputs"),
     Column("accuracy_low", "float64", "", "median", "95 % confidence interval: Wilson, Hanley-McNeil, normal"),
@@ -129,6 +112,7 @@ OPERATOR_COLUMNS = (
     Column("output_shape", "string", "", "cell", "e.g. 1x8x8x16"),
     Column("unit", "string", "", "first", "of latency"),
     Column("latency", "float64", "`unit`", "median", "of one inference, profiling included"),
+    Column("energy_uj", "float64", "uJ", "median", "gross, of one inference; only with --energy-operators"),
     Column("share_percent", "float64", "%", "cell", "of the profiled inference; sums to 100"),
 )  # fmt: skip
 

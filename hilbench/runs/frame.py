@@ -15,11 +15,13 @@ from hilbench.errors import StoreError
 from hilbench.measurement.accuracy import Accuracy
 from hilbench.measurement.agreement import Agreement
 from hilbench.measurement.latency import latency, latency_us, operator_shares, session_spread
-from hilbench.runs.columns import COLUMNS, OPERATOR_COLUMNS, SESSION_COLUMNS, Column
+from hilbench.runs.column import Column
+from hilbench.runs.columns import COLUMNS, OPERATOR_COLUMNS, SESSION_COLUMNS
 from hilbench.runs.journal import JournalContents, read_journal
 from hilbench.runs.schema import (
     BoardRecord,
     EndRecord,
+    EnergyRecord,
     ErrorRecord,
     SessionRecord,
     VariantRecord,
@@ -169,6 +171,7 @@ def session_values(session: SessionRecord) -> Row:
         "restore": session.restore,
         "energy_uj": session.energy_uj,
         "energy_source": session.energy_source,
+        **_energy_values(session.energy),
         **_accuracy_values(session.accuracy),
         **_agreement_values(session.tflm, session.reference),
         "outputs_equal": ticks.outputs_equal,
@@ -187,6 +190,10 @@ def session_values(session: SessionRecord) -> Row:
         "recoveries": len(session.recoveries),
         "wall_s": session.wall_s,
     }
+
+
+def _energy_values(energy: EnergyRecord | None) -> Row:
+    return {} if energy is None else {**energy.numbers, **energy.texts}
 
 
 def _accuracy_values(accuracy: Accuracy | None) -> Row:
@@ -336,10 +343,21 @@ def _operator_rows(cell: Cell, contents: JournalContents) -> list[Row]:
             "output_shape": "x".join(str(d) for d in operator.output_shape),
             "unit": profiled[0].clock.unit,
             "latency": latency_value,
+            "energy_uj": _operator_energy_uj(profiled, index),
             "share_percent": share,
         }
-        for operator, latency_value, share in zip(operators, spent, shares, strict=True)
+        for index, (operator, latency_value, share) in enumerate(
+            zip(operators, spent, shares, strict=True)
+        )
     ]
+
+
+def _operator_energy_uj(sessions: Sequence[SessionRecord], operator: int) -> float | None:
+    """Return the median over sessions; unknown when one of them did not mark operators."""
+    known = [s.energy.operators_uj for s in sessions if s.energy and s.energy.operators_uj]
+    if len(known) < len(sessions):
+        return None
+    return float(np.median([energies[operator] for energies in known]))
 
 
 def _read(folder: Path) -> JournalContents:

@@ -104,6 +104,17 @@ class VariantRecord:
 
 
 @dataclass(frozen=True)
+class EnergyRecord:
+    """What a meter said of a session. Figures by the names of their columns (energy_columns.py)."""
+
+    numbers: dict[str, float]  # an unknown one is left out
+    texts: dict[str, str]
+    range_energy_uj: tuple[float, ...]  # gross energy of an inference by the meter's range
+    range_us: tuple[float, ...]  # time of an inference by the meter's range
+    operators_uj: tuple[float, ...] = ()  # of an inference, as VariantRecord.operators
+
+
+@dataclass(frozen=True)
 class SessionRecord:
     """One session, reset to reset: raw ticks, and what was computed from outputs that are kept."""
 
@@ -121,6 +132,7 @@ class SessionRecord:
     wall_s: float  # reset to last output
     energy_source: str
     energy_uj: float | None = None  # per inference; None without a meter
+    energy: EnergyRecord | None = None  # of a meter with samples
     accuracy: Accuracy | None = None
     tflm: Agreement | None = None  # with golden TFLM outputs
     reference: Agreement | None = None  # with the host interpreter

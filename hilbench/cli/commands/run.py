@@ -13,10 +13,12 @@ from hilbench.cli.common import (
     boards_file,
     choose_boards,
     parse_limit,
+    parse_share,
 )
 from hilbench.errors import UsageError
 
 if TYPE_CHECKING:
+    from hilbench.bench.energy import EnergyRequest
     from hilbench.records import SuiteConfig
 
 HELP = "bench a suite.toml, or one .tflite model, on boards"
@@ -25,7 +27,9 @@ EXAMPLES = """\
   hilbench run suite.toml --board m4 --board native --sessions 6
   hilbench run model.tflite --vectors test.npz --board m4
   hilbench run model.tflite --vectors images/ --dtype uint8 --quantise offset128 --board m55
-  hilbench run model.tflite --vectors x.npy --labels labels.csv --board m4"""
+  hilbench run model.tflite --vectors x.npy --labels labels.csv --board m4
+  hilbench run suite.toml --board uno-ppk2 --energy-target 0.5%
+  hilbench run suite.toml --board lab --abba dense pruned --sessions 6"""
 
 OWN_MODEL_OPTIONS = ("vectors", "labels", "dtype", "metric", "quantise")
 
@@ -58,8 +62,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--iterations", type=int, metavar="N", help="timed inferences (default: 10)"
     )
+    _add_energy_arguments(parser)
     add_boards_argument(parser)
     add_results_argument(parser)
+
+
+def _add_energy_arguments(parser: argparse.ArgumentParser) -> None:
+    energy = parser.add_argument_group("for boards with a power meter (docs/energy.md)")
+    energy.add_argument(
+        "--energy-target",
+        type=parse_share,
+        metavar="SHARE",
+        help="standard uncertainty of window edges and scatter, e.g. 0.1%% (default) or 0.01",
+    )
+    energy.add_argument(
+        "--energy-limit", type=float, metavar="S", help="longest time for a session's windows (300)"
+    )
+    energy.add_argument(
+        "--mlperf",
+        action="store_true",
+        help="5 windows of at least 10 s, one an input; median, gross: as MLPerf Tiny measures",
+    )
+    energy.add_argument(
+        "--energy-operators", action="store_true", help="mark every operator: energy of each"
+    )
+    energy.add_argument(
+        "--full-trace", action="store_true", help="keep every sample, not windows and margins only"
+    )
+    energy.add_argument(
+        "--abba",
+        nargs=2,
+        metavar=("A", "B"),
+        help="sessions of two variants take turns, A B B A: a drift hits both alike",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -83,6 +118,20 @@ def run(args: argparse.Namespace) -> int:
         limit=args.limit,
         results=args.results,
         files=[args.target],
+        energy=_energy(args),
+        abba=None if args.abba is None else tuple(args.abba),
+    )
+
+
+def _energy(args: argparse.Namespace) -> EnergyRequest:
+    from hilbench.bench.energy import EnergyRequest  # noqa: PLC0415
+
+    chosen = {"target": args.energy_target, "time_limit_s": args.energy_limit}
+    return EnergyRequest(
+        mlperf=args.mlperf,
+        operators=args.energy_operators,
+        full_trace=args.full_trace,
+        **{name: value for name, value in chosen.items() if value is not None},
     )
 
 

@@ -1,0 +1,294 @@
+"""Energy of one session on one board: a probe, a plan, then idle and inferences between markers.
+
+What the device tells of every marked stretch and what the meter saw of the pin must agree; the
+arithmetic is in ``measurement.power``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from hilbench.bench.prepare import PreparedVariant
+from hilbench.board.life import OpenBoard
+from hilbench.board.metering import Metering, probe_warning
+from hilbench.errors import ConfigError, MeasurementError
+from hilbench.measurement.power import mlperf
+from hilbench.measurement.power.energy import SessionEnergy, session_energy
+from hilbench.measurement.power.integrate import sums
+from hilbench.measurement.power.plan import EnergyPlan, plan_windows
+from hilbench.measurement.power.tail import Tail, fit
+from hilbench.measurement.power.windows import marker_edges, match, settled
+from hilbench.power import Marked, MeterIdentity, Recording, Window, WindowSums
+from hilbench.protocol.messages import RunFlag
+from hilbench.records import RunResult
+from hilbench.runs.energy_columns import MEASURED
+from hilbench.runs.schema import EnergyRecord
+
+DEBOUNCE_S = 50e-6  # that of EEMBC's energy runner
+MOST_IDLE_S = 60.0
+_PROBE_IDLE_S = 0.1
+_PROBE_RUN_S = 0.2
+_US = 1e6
+
+
+@dataclass(frozen=True)
+class EnergyRequest:
+    """How a session measures energy."""
+
+    target: float = 0.001  # relative standard uncertainty of edges and scatter
+    time_limit_s: float = 300.0  # marker up, of one session
+    mlperf: bool = False  # 5 windows of at least 10 s, one an input; median, gross
+    operators: bool = False  # mark every operator, for energy per operator
+    full_trace: bool = False  # keep everything, not windows and their margin only
+
+
+@dataclass(frozen=True)
+class EnergyData:
+    """A session's energy and the evidence for it."""
+
+    source: str  # column energy_source
+    gross_uj: float
+    record: EnergyRecord
+    recording: Recording
+    windows: tuple[Window, ...]
+    full_trace: bool
+
+
+def measure_energy(
+    board: OpenBoard, variant: PreparedVariant, timed: RunResult, request: EnergyRequest
+) -> EnergyData | None:
+    """Measure the energy of the loaded model; None where the board has no meter with samples.
+
+    Args:
+        board: in a session, the variant loaded and run.
+        variant: what is loaded.
+        timed: its timed inferences: how long one takes, and restoring its input.
+        request: what is asked for.
+
+    Raises:
+        WindowError: the meter's windows are not those that the device told.
+        LostSamplesError, MeasurementError, MeterError, UsageError.
+    """
+    metering = board.metering
+    if metering is None:
+        return None
+    session = _Session(board, metering, variant)
+    tick_s = 1 / board.clock.counter_hz
+    inference_s = timed.ticks_sum / timed.inferences * tick_s
+    restore_s = timed.restore_ticks_sum / timed.inferences * tick_s
+    if request.mlperf:
+        plan = _mlperf_plan(inference_s + restore_s)
+    else:
+        plan = session.plan(inference_s, restore_s, request)
+    each = plan.marker == "MARKER_EACH"
+    with session.captured():
+        for k in range(plan.runs):
+            session.idle(plan.idle_s)
+            session.run(plan.inferences_per_run, each=each, vector=k if request.mlperf else 0)
+        if not each and plan.inferences_per_run > 1 and not request.mlperf:
+            session.idle(plan.idle_s)  # another n: energy over n has a slope
+            session.run(plan.inferences_per_run // 2, each=False)
+        session.idle(plan.idle_s)
+    recording, windows, found = session.integrate()
+    energy = session_energy(
+        found,
+        recording.spec,
+        recording.setup,
+        marker_each=each,
+        synthetic=recording.identity.emulated,
+    )
+    operators: tuple[float, ...] = ()
+    if request.operators:
+        operators = session.operators(plan.windows)
+    identity = recording.identity
+    record = energy_record(
+        energy,
+        identity,
+        plan=plan.says,
+        warnings="; ".join(filter(None, (probe_warning(board.config), *recording.end.notes))),
+        mlperf_uj=mlperf.from_sums(found).median_uj if request.mlperf else None,
+        operators_uj=operators,
+    )
+    source = "synthetic" if identity.emulated else f"{identity.model} {identity.serial_number}"
+    return EnergyData(
+        source=source.strip(),
+        gross_uj=energy.gross.energy_uj,
+        record=record,
+        recording=recording,
+        windows=tuple(windows),
+        full_trace=request.full_trace,
+    )
+
+
+def energy_record(
+    energy: SessionEnergy,
+    identity: MeterIdentity,
+    *,
+    plan: str,
+    warnings: str,
+    mlperf_uj: float | None,
+    operators_uj: tuple[float, ...],
+) -> EnergyRecord:
+    """Return what is kept of a session's energy, by column name."""
+    calibration = identity.calibration.encode()
+    values = energy.row() | {
+        "energy_marker": energy.tier,
+        "energy_tau_u_us": energy.u_tau_us,
+        "energy_meter": meter_text(identity),
+        "energy_calibration_sha256": hashlib.sha256(calibration).hexdigest() if calibration else "",
+        "energy_mlperf_uj": mlperf_uj,
+        "energy_plan": plan,
+        "energy_warnings": warnings,
+    }
+    known = {name: value for name in MEASURED if (value := values.get(name)) is not None}
+    content = energy.gross.content
+    return EnergyRecord(
+        numbers={k: float(v) for k, v in known.items() if not isinstance(v, str)},
+        texts={k: v for k, v in known.items() if isinstance(v, str)},
+        range_energy_uj=tuple(float(e) * _US for e in content.range_energy_j),
+        range_us=tuple(float(s) * _US for s in content.range_s),
+        operators_uj=operators_uj,
+    )
+
+
+def meter_text(identity: MeterIdentity) -> str:
+    """Return who measured, for people."""
+    words = [identity.model, identity.serial_number]
+    if identity.firmware:
+        words.append(f"firmware {identity.firmware}")
+    if identity.emulated:
+        words.append("(emulated)")
+    return " ".join(filter(None, words))
+
+
+def _mlperf_plan(pitch_s: float) -> EnergyPlan:
+    """Five windows of at least 10 s, one an input: the rules of MLPerf Tiny's energy mode."""
+    n = mlperf.inferences_per_window(pitch_s)
+    window_s = n * pitch_s
+    return EnergyPlan(
+        marker="MARKER_WINDOW",
+        inferences_per_window=n,
+        windows=mlperf.WINDOWS,
+        runs=mlperf.WINDOWS,
+        inferences_per_run=n,
+        idle_s=1.0,
+        edge_u=0.0,
+        type_a_u=None,
+        total_s=mlperf.WINDOWS * (window_s + 1.0),
+        says=f"MLPerf Tiny: {mlperf.WINDOWS} inputs, {n} inferences each, at least "
+        f"{mlperf.MIN_WINDOW_S:g} s; median, gross",
+    )
+
+
+class _Session:
+    """What the device was asked to mark, beside the capture of it."""
+
+    def __init__(self, board: OpenBoard, metering: Metering, variant: PreparedVariant) -> None:
+        self._board = board
+        self._metering = metering
+        self._variant = variant
+        self._client = board.client
+        self._tick_s = 1 / board.clock.counter_hz
+        self._marked: list[Marked] = []
+        self._recording: Recording | None = None
+        self._bit = _marker_bit(board, metering)
+
+    @contextmanager
+    def captured(self) -> Iterator[None]:
+        """Everything marked in this block is captured."""
+        self._marked = []
+        self._metering.start()
+        try:
+            yield
+            self._recording = self._metering.stop()
+        finally:
+            self._metering.abandon()
+
+    def idle(self, seconds: float) -> None:
+        """Let the board sleep, marked."""
+        ticks = self._client.idle(round(min(seconds, MOST_IDLE_S) * _US), marker=True)
+        self._marked.append(Marked("idle", 0, ticks * self._tick_s, self._tick_s))
+
+    def run(self, inferences: int, *, each: bool, vector: int = 0) -> None:
+        """Run inferences of one vector, marked each or all together."""
+        row = self._variant.input_bytes[vector : vector + 1]
+        # A board that cannot keep its input runs one inference a request: each is a window.
+        requests = 1 if self._client.slots else inferences
+        for _ in range(requests):
+            done = self._client.run(
+                row,
+                iterations=inferences // requests,
+                flags=RunFlag.MARKER_EACH if each else RunFlag.MARKER_WINDOW,
+                want_ticks=each,
+                want_outputs=False,
+            )
+            self._marked += self._told(done, each=each)
+
+    def _told(self, done: RunResult, *, each: bool) -> list[Marked]:
+        tick_s = self._tick_s
+        if not each:
+            restore_s = done.restore_ticks_sum * tick_s
+            told_s = done.window_ticks * tick_s
+            return [Marked("run", done.inferences, told_s, tick_s, restore_s)]
+        if len(done.ticks) != done.inferences:
+            raise MeasurementError(
+                f"board {self._board.config.id}: told {len(done.ticks)} of {done.inferences} "
+                "durations of single inferences, so their windows cannot be told apart; use a "
+                "coarser --energy-target"
+            )
+        # The pin is up a little longer than the counter runs: the same in every inference.
+        around = (done.window_ticks - done.ticks_sum) / done.inferences
+        return [Marked("run", 1, (t + around) * tick_s, tick_s) for t in map(float, done.ticks)]
+
+    def plan(self, inference_s: float, restore_s: float, request: EnergyRequest) -> EnergyPlan:
+        """Look at currents, noise and tail in a short capture, and choose windows."""
+        n = max(1, round(_PROBE_RUN_S / (inference_s + restore_s)))
+        with self.captured():
+            self.idle(_PROBE_IDLE_S)
+            self.run(n if self._client.slots else min(n, 10), each=False)
+            self.idle(_PROBE_IDLE_S)
+        recording, _, found = self.integrate()
+        runs = [s for s in found if s.window.marked.kind == "run"]
+        idles = [s for s in found if s.window.marked.kind == "idle"]
+        return plan_windows(
+            recording.spec,
+            inference_s,
+            _mean_a(runs),
+            _mean_a(idles),
+            target=request.target,
+            tau_s=found[0].tau_s,
+            restore_s=restore_s,
+            time_limit_s=request.time_limit_s,
+        )
+
+    def integrate(self) -> tuple[Recording, list[Window], list[WindowSums]]:
+        """Find the marked windows in the capture, and integrate them."""
+        recording = self._recording
+        assert recording is not None
+        hz = recording.spec.sample_hz
+        edges = marker_edges(recording.chunks(), self._bit, DEBOUNCE_S, hz)
+        windows = match(edges, self._marked, recording.spec)
+        tail: Tail = fit(recording, windows)
+        windows = [settled(w, tail.tau_s, hz) if w.marked.kind == "idle" else w for w in windows]
+        return recording, windows, sums(recording, windows, tail)
+
+    def operators(self, windows: int) -> tuple[float, ...]:
+        """Return energy per operator in uJ: the marker is up around every operator."""
+        raise NotImplementedError
+
+
+def _mean_a(windows: list[WindowSums]) -> float:
+    return sum(w.charge_c for w in windows) / sum(w.duration_s for w in windows)
+
+
+def _marker_bit(board: OpenBoard, metering: Metering) -> int:
+    name, inputs = board.config.meter.marker, metering.spec.logic_inputs
+    if name is None or name not in inputs:
+        raise ConfigError(
+            f"board {board.config.id}: marker = {name!r} is no logic input of the "
+            f"{metering.identity.model}; it has: {', '.join(inputs) or 'none'}"
+        )
+    return inputs.index(name)
