@@ -169,7 +169,8 @@ class Spooled:
         at, raw_at = _delivered(lead), lead_bytes
         for row in rows:
             chunk = lost_chunk(row.start, row.samples, before, self.spec, self.setup)
-            codes = raw[raw_at : raw_at + row.raw_bytes]
+            # Of a meter that gives no codes the samples stand in the file, and are none either.
+            codes = raw[raw_at : raw_at + row.raw_bytes] if decode is not samples.decode else b""
             before = delivered.fill(chunk, at, self._valid(row), codes)
             yield before
             at += row.samples - row.lost

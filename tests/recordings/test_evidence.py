@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from hilbench import plugins
 from hilbench.errors import HilbenchError, StoreError
 from hilbench.power import Marked, Window
-from hilbench.recordings import InMemory, evidence, load_evidence, write_evidence
+from hilbench.recordings import InMemory, Spool, evidence, load_evidence, write_evidence
 from tests.recordings import counting_meter as meter
 
 SAMPLES = 60_000
@@ -269,3 +270,15 @@ def test_every_byte_is_in_the_archive_once(written):
     with zipfile.ZipFile(written) as archive:
         assert archive.namelist() == ["header.npy", "rows.npy", "gaps.npy", "raw.npy"]
         assert archive.testzip() is None
+
+
+def test_a_spooled_meter_without_codes_is_kept(tmp_path):
+    spool = Spool(meter.IDENTITY, meter.SPEC, meter.SETUP)
+    chunks, end = meter.capture(5, 3_000, 700, ((800, 64),))
+    for chunk in chunks:
+        spool.append(replace(chunk, raw=b""))
+    spooled = spool.finish(end)
+    write_evidence(tmp_path / "e.npz", spooled, margin_s=None)
+    before, after = whole(spooled), whole(load_evidence(tmp_path / "e.npz"))
+    for name, values in before.items():
+        np.testing.assert_array_equal(after[name], values)
