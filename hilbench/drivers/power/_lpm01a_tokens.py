@@ -122,10 +122,10 @@ def _ascii_line(line: bytes) -> Token | None:
     if event := _EVENT.fullmatch(line):
         return Event(int(event[1]), event[2] == b"ris")
     text = line.decode("ascii", "replace")
-    if "error" in text.casefold():
-        return Say("error", text.removeprefix("PowerShield > "))
     if "overcurrent" in text.casefold():
         return Say("overcurrent", text)
+    if "error" in text.casefold():
+        return Say("error", text.removeprefix("PowerShield > "))
     if _INFO.fullmatch(line):
         return None
     return Say("end", text) if _END.match(line) else Damage()

@@ -60,6 +60,7 @@ class Lpm01a:
         self._blocks: Blocks | None = None
         self._rate = HostRate()
         self._pieces: list[Piece] = []
+        self._early = b""  # came together with the answer to "start"
         self._holding = False
         self._read_v = 0.0
         try:
@@ -150,8 +151,8 @@ class Lpm01a:
             self._end_hold()
             blocks = Blocks(configured, self.identity.address)
             self._dialogue.command("start")
-            self._rate, self._blocks = HostRate(), blocks
-            self._pieces = list(blocks.feed(self._dialogue.take()))
+            self._rate, self._blocks, self._pieces = HostRate(), blocks, []
+            self._early = self._dialogue.take()
 
     def read(self, timeout_s: float) -> Chunk | None:
         """Return what two time stamps confirm; None when there is nothing within ``timeout_s``.
@@ -161,11 +162,12 @@ class Lpm01a:
                 stopped by itself; the stream makes no sense.
         """
         deadline_s = time.monotonic() + timeout_s
+        self._open("read")
         while not self._closing:
             with self._lock:
                 blocks = self._running("read")
                 left_s = deadline_s - time.monotonic()
-                self._receive(blocks, min(_SLICE_S, max(0.0, left_s)))
+                self._receive(blocks, 0.0 if self._early else min(_SLICE_S, max(0.0, left_s)))
                 if self._pieces:
                     return self._chunk()
                 if blocks.ended:
@@ -206,6 +208,8 @@ class Lpm01a:
             self._release()
 
     def _receive(self, blocks: Blocks, timeout_s: float) -> None:
+        early, self._early = self._early, b""
+        self._pieces += blocks.feed(early)
         received = 0
         while received < _AT_ONCE_BYTES and (data := self._port.read(timeout_s)):
             received += len(data)
@@ -224,6 +228,7 @@ class Lpm01a:
         sample_hz = self._configured().sample_hz
         if sample_hz < _CONFIRMED_HZ or blocks.ended:
             return False
+        self._receive(blocks, 0.0)  # what has waited in the line
         stamps = blocks.stamps
         deadline_s = time.monotonic() + BLOCK / sample_hz + 1.0
         while blocks.stamps == stamps and time.monotonic() < deadline_s:
