@@ -72,14 +72,15 @@ def fit(recording: Recording, windows: Sequence[Window]) -> Tail:
             f"current after {sum(s.edges for s in stepping)} edges changes by itself, so no time "
             "constant can be told from it; add idle windows before and after the runs"
         )
-    best = min(found, key=lambda group: group.u)
-    if best.length < SETTLED * best.tau:
+    settled = [group for group in found if group.length >= SETTLED * group.tau]
+    best = min(settled or found, key=lambda group: group.u)
+    if not settled:
         raise MeasurementError(
             f"current settles with a time constant of about {best.tau * dt:.6f} s, but the next "
             f"edge comes after {best.length * dt:.6f} s, at least {SETTLED:g} time constants are "
             "needed; make idle windows longer or the capacitor behind the meter smaller"
         )
-    return _combined(found, best, dt)
+    return _combined(settled, best, dt)
 
 
 def _combined(groups: Sequence[_Group], best: _Group, dt: float) -> Tail:
