@@ -99,6 +99,12 @@ class Timeline:
     def __getitem__(self, index: int) -> Change:
         return self._changes[index]
 
+    def rise_since(self, t_s: float) -> float | None:
+        """Return when the marker rises first from a time on, if that is known."""
+        at = bisect.bisect_left(self._changes, t_s, key=lambda c: c.t_s)
+        rises = (c.t_s for c in self._changes[at:] if c.kind == "marker" and c.value)
+        return next(rises, None)
+
     def windows(self, now_s: float) -> Iterator[tuple[float, float, float, float]]:
         """Yield start_s, end_s, charge_c, energy_j of every marker window that has ended by now.
 
@@ -133,6 +139,7 @@ class Block:
     start: int  # index of the first since the stream's start
     current_a: Floats  # [n] mean over each sample's time, behind the RC, with noise
     level: NDArray[np.bool_]  # [n] logic input in the middle of each sample's time
+    edges: tuple[tuple[float, bool], ...]  # of the logic input: when, in samples; level
 
 
 class Sampler:
@@ -180,15 +187,19 @@ class Sampler:
         grid = self._t0_s + np.arange(self._index, self._index + count + 1) / self.rate_hz
         self._skip_to(float(grid[0]))
         pieces = [self._piece(0.0)]
+        edges: list[tuple[float, bool]] = []
         while self._pending_before(float(grid[-1])):
             change = self._timeline[self._next]
             self._next += 1
             charge = self._go(change.t_s)
+            was = self._state.pin
             self._apply(change)
+            if self._state.pin != was:
+                edges.append(((change.t_s - self._t0_s) * self.rate_hz, not was))
             pieces.append(self._piece(pieces[-1][4] + charge))
         self._go(float(grid[-1]))
         mean_a, level = self._sample(grid, pieces)
-        block = Block(self._index, mean_a, level)
+        block = Block(self._index, mean_a, level, tuple(edges))
         self._index += count
         return block
 

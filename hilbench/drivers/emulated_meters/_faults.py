@@ -35,8 +35,12 @@ KNOWN: Mapping[str, tuple[Mapping[str, str], str]] = {
         "the pin inverts for SAMPLES from sample AT on",
     ),
     "unpowered": ({}, "the board gets no power, whatever the meter says"),
-    "old-firmware": ({}, "a firmware that does not know the command pwr"),
+    "old-firmware": ({}, "firmware 1.0.3, which refuses to switch the supply off"),
     "refuses": ({"command": "freq"}, "it answers COMMAND with an error"),
+    "stale-pwrend": ({}, 'somebody left "pwrend off": in "pwr auto" the board gets no power'),
+    "one-event-kind": ({}, "a second eventsrc takes the place of the first"),
+    "calibration": ({"ms": "1500"}, "so long a calibration lasts after volt"),
+    "overcurrent": ({"at": "0"}, "it trips at sample AT and takes the board's power away"),
 }
 """Name: keys with their defaults, and what happens. A driver says which of them it knows."""
 

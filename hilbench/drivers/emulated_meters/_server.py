@@ -45,6 +45,7 @@ class Instrument(ABC):
         self.streaming = False
         self.captures = 0
         self.made = 0  # samples of this capture
+        self.last: int | None = None  # so many samples end the capture
         self.delivered = 0  # of them, given to the FIFO
         self.notes: list[str] = []  # what the client did, for tests
         self._faults: list[Fault] = options.fault
@@ -109,9 +110,13 @@ class Instrument(ABC):
 
     def produce(self, until_s: float) -> None:
         """Make and send the samples that have ended by a time."""
-        while self.streaming and (due := min(self.sampler.due(until_s), _BLOCK)):
+        while self.streaming and (due := self._due(until_s)):
             self.made += due
             self.emit(self.sampler.block(due))
+
+    def _due(self, until_s: float) -> int:
+        due = min(self.sampler.due(until_s), _BLOCK)
+        return due if self.last is None else min(due, self.last - self.made)
 
     def lose(self, start: int, samples: int, why: str) -> None:
         """Note lost samples of this capture."""
@@ -137,6 +142,16 @@ class Instrument(ABC):
             here = slice(max(0, start), max(0, start + fault.integer("samples")))
             level[here] ^= True
         return level
+
+    def without_bytes(self, data: bytes, index: NDArray[np.intp], unit: int) -> bytes:
+        """Return samples of ``unit`` bytes without the bytes that faults take; index: theirs."""
+        for fault in self.all_faults("lost-byte"):
+            place = np.flatnonzero(index == fault.integer("at"))
+            if len(place):
+                at = int(place[0]) * unit + fault.integer("byte") % unit
+                data = data[:at] + data[at + 1 :]
+                self.lose(fault.integer("at"), 1, fault.name)
+        return data
 
     def unplug_at(self, block: Block) -> int | None:
         """Return the sample within the block at which it is unplugged."""

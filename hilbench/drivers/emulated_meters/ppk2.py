@@ -159,7 +159,9 @@ class Ppk2(Instrument):
         unplugged_at = self.unplug_at(block)
         keep[unplugged_at:] &= unplugged_at is None
         index = block.start + np.flatnonzero(keep)
-        taken = self.pty.offer(self._without_bytes(words[keep].tobytes(), index), _WORD_BYTES)
+        taken = self.pty.offer(
+            self.without_bytes(words[keep].tobytes(), index, _WORD_BYTES), _WORD_BYTES
+        )
         sent = -(-taken // _WORD_BYTES)
         self.delivered += sent
         for start, count in runs(index[sent:]):
@@ -176,15 +178,6 @@ class Ppk2(Instrument):
             within = (index >= at) & (index < at + fault.integer("samples"))
             raised |= within & ((index - at) // period % 2 == 0)
         return raised if raised.any() else None
-
-    def _without_bytes(self, data: bytes, index: NDArray[np.intp]) -> bytes:
-        for fault in self.all_faults("lost-byte"):
-            place = np.flatnonzero(index == fault.integer("at"))
-            if len(place):
-                at = int(place[0]) * _WORD_BYTES + fault.integer("byte") % _WORD_BYTES
-                data = data[:at] + data[at + 1 :]
-                self.lose(fault.integer("at"), 1, fault.name)
-        return data
 
 
 def start(
