@@ -13,8 +13,15 @@ from functools import cache
 from pathlib import Path
 
 from hilbench.drivers.emulators._compile import compiled
-from hilbench.drivers.emulators._edges import MarkerEdge, MarkerRegister, edges
+from hilbench.drivers.emulators._edges import (
+    CounterRegister,
+    MarkerEdge,
+    MarkerRegister,
+    device_time,
+    edges,
+)
 from hilbench.errors import BoardError, ConfigError
+from hilbench.records import Edge
 
 SOURCES = Path(__file__).parent / "qemu_plugin"
 LIBRARY = "hilbench-tcg.so"
@@ -27,24 +34,39 @@ _VERSION_TIMEOUT_S = 30.0
 _OTHER_API_FROM = 9  # QEMU 9.0 refuses plugins of API 1
 
 
-def _led(fpgaio: int) -> MarkerRegister:
-    return MarkerRegister((fpgaio,), "mps2_fpgaio_write", rises=(0, 1), falls=(0, 1))
+def _timer(hz: int) -> CounterRegister:
+    return CounterRegister("cmsdk_apb_timer_read", 4, hz, up=False)
+
+
+def _led(fpgaio: int, counter: CounterRegister) -> MarkerRegister:
+    return MarkerRegister((fpgaio,), "mps2_fpgaio_write", (0, 1), (0, 1), counter)
 
 
 # By QEMU's machine. Its netduinoplus2 has no GPIO and so no marker.
 _MARKERS = {
-    "mps2-an385": _led(0x4002_8000),
-    "mps2-an386": _led(0x4002_8000),
-    "mps2-an500": _led(0x4002_8000),
-    "mps2-an505": _led(0x5030_2000),
-    "mps3-an547": _led(0x5930_2000),
+    "mps2-an385": _led(0x4002_8000, _timer(25_000_000)),
+    "mps2-an386": _led(0x4002_8000, _timer(25_000_000)),
+    "mps2-an500": _led(0x4002_8000, _timer(25_000_000)),
+    "mps2-an505": _led(0x5030_2000, _timer(20_000_000)),
+    "mps3-an547": _led(
+        0x5930_2000, CounterRegister("sse_counter_control_read", 8, 32_000_000, up=True)
+    ),
     # P0.03 by OUTSET and OUTCLR
     "microbit": MarkerRegister(
-        (0x5000_0508, 0x5000_050C), "nrf51_gpio_write", rises=(0x508, 8), falls=(0x50C, 8)
+        (0x5000_0508, 0x5000_050C),
+        "nrf51_gpio_write",
+        rises=(0x508, 8),
+        falls=(0x50C, 8),
+        counter=CounterRegister("nrf51_timer_read", 0x540, 16_000_000, up=True),
     ),
 }
 # The cores whose cost table is in qemu_plugin/thumb.c.
 _MODELS = {"mps2-an385": "cortex-m3", "mps2-an386": "cortex-m4", "microbit": "cortex-m0"}
+
+
+def sees_marker(machine: str) -> bool:
+    """Return whether the plugin knows where a machine's marker pin is."""
+    return machine in _MARKERS
 
 
 class TcgPlugin:
@@ -80,10 +102,16 @@ class TcgPlugin:
         self.fds = (self._log,)
         self.arguments = (
             *("-plugin", ",".join((name, *options))),
-            *("-d", f"plugin,trace:{register.trace_event}", "-D", f"/proc/self/fd/{self._log}"),
+            *("-d", f"plugin,trace:{register.trace_event},trace:{register.counter.trace_event}"),
+            *("-D", f"/proc/self/fd/{self._log}"),
         )
 
-    def marker_edges(self) -> list[MarkerEdge]:
+    def device_edges(self, instruction_s: float) -> tuple[Edge, ...]:
+        """Return the edges so far in device time, oldest first."""
+        counter_hz = self._register.counter.hz
+        return tuple(device_time(self.instruction_edges(), instruction_s, counter_hz))
+
+    def instruction_edges(self) -> list[MarkerEdge]:
         """Return the edges so far, oldest first."""
         data = self._written()
         whole = data[: data.rfind(b"\n") + 1]  # QEMU may be about to write the rest

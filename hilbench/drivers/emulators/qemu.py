@@ -21,9 +21,9 @@ from hilbench.drivers.emulators._qemu_core import GdbServer, OwnSession, QemuCor
 from hilbench.drivers.emulators._qmp import QmpClient
 from hilbench.drivers.emulators._rsp import RspClient
 from hilbench.drivers.emulators._segments import image_bytes, segments
-from hilbench.drivers.emulators._tcg_plugin import TcgPlugin
+from hilbench.drivers.emulators._tcg_plugin import TcgPlugin, sees_marker
 from hilbench.errors import BoardError, ConfigError, FlashError, LinkError
-from hilbench.records import BoardConfig, Image, TimeBase
+from hilbench.records import BoardConfig, Edge, Image, TimeBase
 
 PROGRAM = "qemu-system-arm"
 PACKAGE = "qemu-system-arm"
@@ -34,6 +34,7 @@ _ERASED_FLASH = {"microbit": (0, 0x40000)}
 _PROBE_TIMEOUT_S = 30.0  # a megabyte takes 0.1 s on an idle host
 # Other ports are named after QEMU's machines.
 MACHINES = {"nrf51": "microbit", "stm32f4": "netduinoplus2"}
+NS_PER_S = 1e9
 _DEATH_GRACE_S = 1.0  # between a closed socket and an exit status
 
 
@@ -47,13 +48,14 @@ class QemuBoard:
     time_base: TimeBase = "instructions"
     has_probe = True
     probe_address: str | None = None
+    edges_path: str | None = None  # its time is not the host's
 
     def __init__(
         self, config: BoardConfig, timeout_s: float, faults: ProbeFaults | None = None
     ) -> None:
         program = find_tool(PROGRAM, PACKAGE, "emulated ARM boards")
         machine, probe, with_plugin = _options(config)
-        self._config = config
+        self._config, self._machine = config, machine
         self._core_lock = threading.RLock()  # the probe's thread and the board's owner
         self._probe: ProbeBridge | None = None
         self._plugin = TcgPlugin(config.id, machine, program) if with_plugin else None
@@ -162,21 +164,25 @@ class QemuBoard:
                 )
             self._qmp.reset(deadline)
 
-    def marker_edges(self) -> list[MarkerEdge]:
-        """Return the marker's edges since the emulator was started, oldest first.
+    def marker_edges(self) -> tuple[Edge, ...]:
+        """Return the marker's edges since the emulator was started, in virtual time.
 
-        An edge is here before the firmware can report what it did after it.
+        A pulse lasts as long as the board's counter sees it, asleep or not; between pulses time is
+        instructions only, and waiting for the host takes none. An edge is here before the firmware
+        can report what it did after it.
 
         Raises:
-            ConfigError: the plugin is off.
-            BoardError: QEMU's log is not understood; quotes it.
+            BoardError: the plugin is off, or QEMU's log is not understood, which it quotes.
         """
-        if self._plugin is None:
-            raise ConfigError(
-                f"board {self._config.id}: marker edges are not stamped; "
-                'add plugin = "classes" to its emulator_args'
-            )
-        return self._plugin.marker_edges()
+        return self._stamps().device_edges((1 << ICOUNT_SHIFT) / NS_PER_S)
+
+    def instruction_edges(self) -> list[MarkerEdge]:
+        """Return the same edges in instructions, by class.
+
+        Raises:
+            BoardError: as ``marker_edges``.
+        """
+        return self._stamps().instruction_edges()
 
     def check_alive(self) -> None:
         """Raise BoardError with exit status and last words when QEMU has died."""
@@ -192,6 +198,19 @@ class QemuBoard:
         self._bridge.stop()
         self._core.close()
         self._qmp_socket.close()
+
+    def _stamps(self) -> TcgPlugin:
+        if self._plugin is not None:
+            return self._plugin
+        if not sees_marker(self._machine):
+            raise BoardError(
+                f"board {self._config.id}: QEMU's {self._machine} has no pin for the marker; "
+                "use another board where edges are needed"
+            )
+        raise BoardError(
+            f"board {self._config.id}: marker edges are not stamped; "
+            'add plugin = "classes" to its emulator_args'
+        )
 
     @contextlib.contextmanager
     def _or_died(self) -> Iterator[None]:

@@ -13,6 +13,7 @@ import tempfile
 import termios
 import tty
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from hilbench.drivers.emulators import _simavr_build
 from hilbench.drivers.emulators._deadline import Deadline
@@ -184,7 +185,7 @@ class SimavrBoard:
         marker = [event for event in self.events() if event.name == "marker"]
         return tuple(
             Edge(event.cycle / CLOCK_HZ, event.value == 1, _asleep(event, after))
-            for event, after in zip(marker, (*marker[1:], None), strict=True)
+            for event, after in zip_longest(marker, marker[1:])
         )
 
     def check_alive(self) -> None:

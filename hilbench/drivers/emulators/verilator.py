@@ -22,8 +22,9 @@ from hilbench.drivers.emulators._deadline import Deadline
 from hilbench.drivers.emulators._process import EmulatorProcess, find_tool
 from hilbench.drivers.emulators._segments import image_bytes, segments
 from hilbench.errors import BoardError, ConfigError, FlashError, LinkError, ToolMissingError
-from hilbench.records import BoardConfig, Image, TimeBase
+from hilbench.records import BoardConfig, Edge, Image, TimeBase
 
+CLOCK_HZ = 50_000_000  # declared, see verilator_soc/README.md
 _WHO = "the RTL board's control socket"
 _CONTROL_TIMEOUT_S = 30.0
 _DEATH_GRACE_S = 1.0  # between a closed socket and an exit status
@@ -86,6 +87,7 @@ class VerilatorBoard:
     time_base: TimeBase = "cycles"
     has_probe = True
     probe_address: str | None = None
+    edges_path: str | None = None  # its time is not the host's
 
     def __init__(self, config: BoardConfig) -> None:
         if config.emulator_args:
@@ -105,6 +107,7 @@ class VerilatorBoard:
         tty.setraw(self._slave)
         self._events = os.memfd_create("hilbench-toggles")
         self._events_read_bytes = 0
+        self._last_events = b""
         self.link_address = os.ttyname(self._slave)
 
     def units_per_tick(self, counter_hz: int) -> float:  # noqa: ARG002 - whatever its rate
@@ -179,10 +182,30 @@ class VerilatorBoard:
         A pulse is here before the firmware can report that it has ended. One that a reset cut short
         is left out.
         """
-        end = os.fstat(self._events).st_size
-        data = os.pread(self._events, end - self._events_read_bytes, self._events_read_bytes)
+        data = self._written()[self._events_read_bytes :]
         self._events_read_bytes += len(data)
         return [ToggleWindow(*words) for words in _WINDOW.iter_unpack(data)]
+
+    def marker_edges(self) -> tuple[Edge, ...]:
+        """Return all edges of the marker pin since start, exact to the cycle within a pulse.
+
+        The counter begins again at a reset; what lay between the last pulse and a reset is left
+        out. So is a pulse that a reset cut short.
+        """
+        edges: list[Edge] = []
+        end = offset = 0
+        for words in _WINDOW.iter_unpack(self._written()):
+            window = ToggleWindow(*words)
+            if window.begin_cycle < end:
+                offset += end
+            end = window.begin_cycle + window.cycles
+            asleep = 2 * window.clocked_cycles < window.cycles
+            rise_s = (offset + window.begin_cycle) / CLOCK_HZ
+            edges += (
+                Edge(rise_s, high=True, asleep=asleep),
+                Edge((offset + end) / CLOCK_HZ, high=False),
+            )
+        return tuple(edges)
 
     def check_alive(self) -> None:
         """Raise BoardError with exit status and last words when the simulation has died."""
@@ -192,10 +215,16 @@ class VerilatorBoard:
     def stop(self) -> None:
         """Kill the simulation and close the PTY; may be called twice."""
         self._end()
+        self._last_events = self._written()
         for fd in (self._master, self._slave, self._events):
             if fd >= 0:
                 os.close(fd)
         self._master = self._slave = self._events = -1
+
+    def _written(self) -> bytes:
+        if self._events < 0:
+            return self._last_events
+        return os.pread(self._events, os.fstat(self._events).st_size, 0)
 
     def _begin(self) -> None:
         ours, theirs = socket.socketpair()

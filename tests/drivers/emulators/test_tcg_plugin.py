@@ -13,7 +13,7 @@ import pytest
 import hilbench
 from hilbench.board.client import BoardClient
 from hilbench.drivers.emulators import _tcg_plugin
-from hilbench.drivers.emulators._edges import CLASSES, edges
+from hilbench.drivers.emulators._edges import CLASSES, device_time, edges
 from hilbench.drivers.links.serial import open_link
 from hilbench.errors import BoardError, ConfigError, ToolMissingError
 from hilbench.models.planner import plan_model
@@ -47,7 +47,7 @@ def run(board, port, model="mlp_int8"):
 
 def windows(board):
     """What each pulse of the marker took: (instructions, modelled cycles, classes)."""
-    edges = board.marker_edges()
+    edges = board.instruction_edges()
     assert [edge.kind for edge in edges] == ["rise", "fall"] * (len(edges) // 2)
     return [
         (
@@ -102,19 +102,30 @@ def test_edges_outlive_resets_and_the_emulator(start):
     board = start("mps2-an386", plugin="classes")
     run(board, "mps2-an386")
     run(board, "mps2-an386")
-    edges = board.marker_edges()
+    edges = board.instruction_edges()
     assert len(edges) == 4 * INFERENCES
     assert all(a.instructions < b.instructions for a, b in pairwise(edges))
     board.stop()
-    assert board.marker_edges() == edges
+    assert board.instruction_edges() == edges
 
 
 def test_off_by_default(start):
-    with pytest.raises(ConfigError) as caught:
-        start("mps2-an386").marker_edges()
+    board = start("mps2-an386")
+    for asked in (board.marker_edges, board.instruction_edges):
+        with pytest.raises(BoardError) as caught:
+            asked()
+        assert str(caught.value) == (
+            "board board-mps2-an386: marker edges are not stamped; "
+            'add plugin = "classes" to its emulator_args'
+        )
+
+
+def test_a_machine_without_pins(start):
+    with pytest.raises(BoardError) as caught:
+        start("stm32f4").marker_edges()
     assert str(caught.value) == (
-        "board board-mps2-an386: marker edges are not stamped; "
-        'add plugin = "classes" to its emulator_args'
+        "board board-stm32f4: QEMU's netduinoplus2 has no pin for the marker; "
+        "use another board where edges are needed"
     )
 
 
@@ -189,29 +200,56 @@ def stamp(instructions):
     return f"hilbench-tcg 0x1 {instructions} - 1 2 3 4 5 6 7 8 9"
 
 
+def led(value, offset=0):
+    return f"mps2_fpgaio_write MPS2 FPGAIO write: offset {offset:#x} data {value:#x} size 4"
+
+
+def gpio(offset, value):
+    return f"nrf51_gpio_write offset {offset:#x} value {value:#x}"
+
+
+def timer(value):
+    return f"cmsdk_apb_timer_read CMSDK APB timer read: offset 0x4 data {value:#x} size 4"
+
+
 @pytest.mark.parametrize(
     ("register", "stores", "kinds"),
     [
-        (LED, ["offset 0x0 data 0x0", "offset 0x0 data 0x1", "offset 0x0 data 0x2"], "rise fall"),
-        (LED, ["offset 0x0 data 0x3", "offset 0x0 data 0x1", "offset 0x0 data 0x0"], "rise fall"),
-        (GPIO, ["offset 0x50c value 0x8", "offset 0x508 value 0x8"], "rise"),
-        (GPIO, ["offset 0x508 value 0x8", "offset 0x508 value 0x10", "offset 0x50c value 0x8"],
-         "rise fall"),
+        (LED, [led(0), led(1), led(2)], "rise fall"),
+        (LED, [led(3), led(1), led(0)], "rise fall"),
+        (GPIO, [gpio(0x50C, 8), gpio(0x508, 8)], "rise"),
+        (GPIO, [gpio(0x508, 8), gpio(0x508, 16), gpio(0x50C, 8)], "rise fall"),
     ],
-)  # fmt: skip
+)
 def test_an_edge_is_a_change_of_the_pin(register, stores, kinds):
     lines = [line for n, store in enumerate(stores) for line in (store, stamp(n))]
     assert [e.kind for e in edges("b", lines, register)] == kinds.split()
 
 
 def test_a_store_elsewhere_in_the_device_is_none():
-    lines = ["offset 0x4 data 0x1", "offset 0x0 data 0x1", stamp(7)]
+    lines = [led(1, offset=4), led(1), stamp(7)]
     (edge,) = edges("b", lines, LED)
     assert (edge.kind, edge.instructions, edge.modelled_cycles) == ("rise", 7, None)
     assert edge.classes == dict(zip(CLASSES, range(1, 10), strict=True))
 
 
-@pytest.mark.parametrize("lines", [[stamp(1)], ["offset 0x0 data 0x1", stamp(1), stamp(2)], ["?"]])
+def test_sleep_is_what_the_counter_saw_beyond_the_instructions():
+    """The timer of an MPS2 counts down at 25 MHz, 40 ns a tick; an instruction takes 64 ns."""
+    awake = [led(1), stamp(1000), timer(5), timer(0xFFFFFF00), led(0), stamp(2000)]
+    asleep = [led(1), stamp(3000), timer(10), timer(0x80000000), timer(6), led(0), stamp(3100)]
+    still_up = [timer(6), led(1), stamp(4000)]
+    found = list(edges("b", [*awake, *asleep, *still_up], LED))
+    assert [edge.ticks for edge in found] == [0, 5 + 0x100, 0, (1 << 32) + 4, 0]
+    times = list(device_time(found, 64e-9, 25_000_000))
+    assert [(edge.high, edge.asleep) for edge in times] == [
+        (True, False), (False, False), (True, True), (False, False), (True, False),
+    ]  # fmt: skip
+    pulse_s = ((1 << 32) + 4) / 25e6
+    expected_s = (64e-6, 128e-6, 192e-6, 192e-6 + pulse_s, 192e-6 + pulse_s + 900 * 64e-9)
+    assert [edge.t_s for edge in times] == pytest.approx(expected_s, rel=1e-12)
+
+
+@pytest.mark.parametrize("lines", [[stamp(1)], [led(1), stamp(1), stamp(2)], ["?"]])
 def test_a_log_that_is_not_understood(lines):
     with pytest.raises(
         BoardError,
