@@ -25,16 +25,22 @@ Times = TypeVar("Times", float, NDArray[np.float64])
 STEP_S = w.COUNTS / w.SAMPLE_HZ
 _NEAR_S = STEP_S / 2  # of the floor
 _START_S = 1.0  # until the slope is known well enough
+_START_KNOWN_S = 0.2
 _SHORTEST_S, _FEWEST = 0.1, 10  # of a capture whose clock can be looked at
 _DOUBT_S, _DOUBT_READINGS = 0.5, 16  # off the floor: then samples are lost
+_DOUBT_UNSEEN_S = 1.5  # where the counter saw no loss at all: a load of the host is more likely
 _DOUBT_LONGEST_S = 2.0
 _CLEAR = 0.25  # of a step: how near a rise of the floor has to be to a multiple
 _SHARED = 4  # readings that make a new floor
-_END_S, _END_READINGS = 0.02, 4  # of a capture: too short to tell late from lost
+_END_S, _END_READINGS = 0.1, 8  # of a capture: too short to tell late from lost
 _SLOT_S = 0.05  # of which the lowest reading is kept
 _FLOOR_SLOTS = 80  # 4 s
 _LOW = 0.2  # quantile of the lowest readings that is taken for the floor
 _RATE_POINTS = 1024
+_RISES = 8  # in the first second, at most
+_BETTER = 0.7  # of the squares without the rise
+_NEIGHBOURS = 4  # slots
+_TINY = float(np.finfo(np.float64).tiny)
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,7 @@ class Clock:
 
     Args:
         place: given the span (after, up to) in which samples were lost, where in it, or None.
+        slope: of the line, where an earlier capture has shown it: then there is less to wait for.
 
     Attributes:
         certain: up to here on the counter's time line all losses are found.
@@ -67,12 +74,16 @@ class Clock:
         notes: about these.
     """
 
-    def __init__(self, place: Callable[[float, float], int | None]) -> None:
+    def __init__(
+        self, place: Callable[[float, float], int | None], slope: float | None = None
+    ) -> None:
         self.certain = 0.0
         self.insertions: list[Insertion] = []
         self.uncertain = 0
         self.notes: list[str] = []
         self._place = place
+        self._known_slope = slope
+        self._start_s = _START_S if slope is None else _START_KNOWN_S
         self._waiting: list[Reading] = []  # until the slope is known
         self._doubtful: list[Reading] = []  # since the floor was seen last
         self._inserted = 0
@@ -87,7 +98,10 @@ class Clock:
                 self._step(reading)
             return
         self._waiting += readings
-        if self._waiting and self._waiting[-1].before_s - self._waiting[0].before_s >= _START_S:
+        if (
+            self._waiting
+            and self._waiting[-1].before_s - self._waiting[0].before_s >= self._start_s
+        ):
             self._start()
 
     def end(self) -> None:
@@ -133,13 +147,15 @@ class Clock:
 
     def _start(self) -> None:
         """Take a first line: the slope of most pairs of slots, so that a loss does not tilt it."""
-        slope = 0.0
+        slope = self._known_slope or 0.0
         for _ in range(2):  # what is lowest depends on the slope
             lowest = _Lowest(slope)
             for reading in self._waiting:
                 lowest.add(reading.before_s, self._delay(reading))
             points = np.array(lowest.points())
-            slope = _slope_but_for_rises(points)
+            if self._known_slope is None:
+                slope = _slope_but_for_rises(points)
+        points = _without_late(points, slope)
         begin = points[: max(1, len(points) // 4)]
         self._line = _Line(slope, float(np.min(begin[:, 1] - slope * begin[:, 0])))
         self._floor, self._rate = _Lowest(slope, _FLOOR_SLOTS), _Lowest(slope)
@@ -176,37 +192,54 @@ class Clock:
     def _lower(self, by_s: float) -> None:
         """The floor was not the floor; where samples were inserted, they may have been too many."""
         assert self._line is not None
-        steps = min(round(-by_s / STEP_S), self._inserted // w.COUNTS)
-        if steps:
+        steps = round(-by_s / STEP_S)
+        self._line = _Line(self._line.slope, self._line.offset + by_s)
+        if steps * w.COUNTS <= self._inserted and abs(-by_s / STEP_S - steps) < _CLEAR:
             self.uncertain += steps * w.COUNTS
             self.notes.append(
                 f"{steps * w.COUNTS} samples that were taken for lost may have been late instead"
             )
-        self._line = _Line(self._line.slope, self._line.offset + by_s)
-        self._floor = _Lowest(self._line.slope, _FLOOR_SLOTS)
+            self._floor = _Lowest(self._line.slope, _FLOOR_SLOTS)
 
     def _decide(self, *, final: bool) -> None:
         """Nothing came back to the floor: find how much was lost."""
         rises_s = np.array([self._above(r) for r in self._doubtful])
         rise_s = _new_floor(rises_s)
-        steps = max(1, round(rise_s / STEP_S))
+        # What was read earlier came before the loss, late.
+        after = int(np.argmax(np.abs(rises_s - rise_s) < _CLEAR * STEP_S))
+        seen_at = self._place(self.certain, self._doubtful[after].index)
+        span_s = self._doubtful[-1].before_s - self._doubtful[0].before_s
+        if seen_at is None and span_s < _DOUBT_UNSEEN_S and not final:
+            return
+        steps = round(rise_s / STEP_S)
         if abs(rise_s / STEP_S - steps) > _CLEAR:
             if not final:
                 return
-            self.uncertain += w.COUNTS
-            self.notes.append(
-                f"arrival was late for good by {rise_s * 1e3:.2f} ms, which is no multiple of "
-                f"{STEP_S * 1e3:g} ms: {steps * w.COUNTS} samples are taken for lost, "
-                f"{w.COUNTS} more or less"
-            )
-        # What was read earlier came before the loss, late.
-        after = int(np.argmax(np.abs(rises_s - rise_s) < _CLEAR * STEP_S))
-        at = self._place(self.certain, self._doubtful[after].index)
-        self.insertions.append(Insertion(int(self.certain) if at is None else at, steps * w.COUNTS))
-        self._inserted += steps * w.COUNTS
+            steps = self._unclear(rise_s, seen=seen_at is not None)
+        if steps:
+            at = int(self.certain) if seen_at is None else seen_at
+            self.insertions.append(Insertion(at, steps * w.COUNTS))
+            self._inserted += steps * w.COUNTS
         again, self._doubtful = self._doubtful[after:], []
         for reading in again:
             self._step(reading)
+
+    def _unclear(self, rise_s: float, *, seen: bool) -> int:
+        """Take a rise that is no multiple as what it is more likely, and say so.
+
+        Where the counter saw nothing, a load of the host is; else a loss is known at that place.
+        """
+        assert self._line is not None
+        steps = round(rise_s / STEP_S) if seen else int(rise_s / STEP_S + _CLEAR)
+        self._line = _Line(self._line.slope, self._line.offset + rise_s - steps * STEP_S)
+        self._floor = _Lowest(self._line.slope, _FLOOR_SLOTS)
+        self.uncertain += w.COUNTS
+        self.notes.append(
+            f"samples arrive {rise_s * 1e3:.2f} ms later than before, which is no multiple of "
+            f"{STEP_S * 1e3:g} ms: {steps * w.COUNTS} samples are taken for lost, {w.COUNTS} more "
+            f"or less"
+        )
+        return steps
 
 
 def _new_floor(rises_s: NDArray[np.float64]) -> float:
@@ -269,21 +302,61 @@ class _Lowest:
 
 
 def _slope_but_for_rises(points: NDArray[np.float64]) -> float:
-    """Return the mean slope of points [n, 2] without the pairs between which samples were lost."""
-    times_s, rises_s = np.diff(points, axis=0).T
-    slope = float(np.median(rises_s / times_s))
-    for _ in range(2):
-        level = np.abs(rises_s - slope * times_s) < _NEAR_S
-        if not level.any():
+    """Return the slope of points [n, 2] near the floor, which rises where samples were lost.
+
+    A rise is taken for one when a line with it explains the points clearly better than one without.
+    """
+    n = len(points)
+    lags = range(1, max(2, n // 3))
+    slopes = [(points[k:, 1] - points[:-k, 1]) / (points[k:, 0] - points[:-k, 0]) for k in lags]
+    slope = float(np.median(np.concatenate(slopes)))
+    times_s, delays_s = _without_late(points, slope).T
+    for _ in range(_RISES):
+        slope, squares = _fit(times_s, delays_s)
+        tried = [_with_rise(times_s, delays_s, k) for k in range(1, len(times_s) - 1)]
+        better, raised = min(tried, key=lambda t: t[0], default=(squares, delays_s))
+        if better > _BETTER * squares:
             break
-        slope = float(rises_s[level].sum() / times_s[level].sum())
+        delays_s = raised
     return slope
+
+
+def _without_late(points: NDArray[np.float64], slope: float) -> NDArray[np.float64]:
+    """Leave points out that are late: lower ones are shortly before and shortly after."""
+    heights_s = points[:, 1] - slope * points[:, 0]
+    padded = np.pad(heights_s, _NEIGHBOURS, constant_values=np.inf)
+    n = len(points)
+    around = [padded[k : k + n] for k in range(2 * _NEIGHBOURS + 1)]
+    before_s = np.minimum.reduce(around[:_NEIGHBOURS])
+    after_s = np.minimum.reduce(around[_NEIGHBOURS + 1 :])
+    late = heights_s > np.maximum(before_s, after_s) + _NEAR_S
+    return points[~late] if np.count_nonzero(~late) > 2 else points  # noqa: PLR2004 - for a line
+
+
+def _fit(times_s: NDArray[np.float64], delays_s: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the slope of the least squares line, and the sum of these squares."""
+    x, y = times_s - times_s.mean(), delays_s - delays_s.mean()
+    slope = float(x @ y / max(float(x @ x), _TINY))
+    rest = y - slope * x
+    return slope, float(rest @ rest)
+
+
+def _with_rise(
+    times_s: NDArray[np.float64], delays_s: NDArray[np.float64], first: int
+) -> tuple[float, NDArray[np.float64]]:
+    """Return the sum of squares when samples were lost before a point, and the delays without it."""
+    x, step = times_s - times_s.mean(), (np.arange(len(times_s)) >= first).astype(np.float64)
+    step -= step.mean()
+    y = delays_s - delays_s.mean()
+    free = step - x * float(x @ step / max(float(x @ x), _TINY))
+    rise_s = float(free @ y / max(float(free @ free), _TINY))
+    raised = delays_s.copy()
+    raised[first:] -= max(1, round(rise_s / STEP_S)) * STEP_S
+    return _fit(times_s, raised)[1], raised
 
 
 def _floor_of(points: NDArray[np.float64]) -> _Line:
     """Return the line through points [n, 2] near the floor, as low as the lower ones of them."""
-    middle_s = points[:, 0].mean()
-    times_s = points[:, 0] - middle_s
-    slope = float(times_s @ points[:, 1] / (times_s @ times_s))
+    slope, _ = _fit(points[:, 0], points[:, 1])
     heights_s = points[:, 1] - slope * points[:, 0]
     return _Line(slope, float(np.quantile(heights_s, _LOW)))

@@ -36,9 +36,13 @@ class Stream:
 
     def add(self, data: bytes, before_s: float, after_s: float) -> None:
         """Take what one look at the port gave, and the host's time before and after it."""
+        self.add_rest(data)
+        self._looks.append((before_s, after_s, self._position))
+
+    def add_rest(self, data: bytes) -> None:
+        """Take what came after the stop, when the meter may hand out what it had kept back."""
         self._data.append(data)
         self._position += len(data)
-        self._looks.append((before_s, after_s, self._position))
 
     def take(self, *, last: bool = False) -> w.Words:
         """Return the words that are certain now; with ``last``, all.

@@ -303,7 +303,9 @@ class Ppk2:
             MeterError: it does not stop, or is unplugged.
         """
         stream, decoder = self._capturing()
+        self._look(stream)
         self._port.write(_STOP)
+        self._heard_s = time.monotonic()
         until_s = time.monotonic() + _STOP_S
         while time.monotonic() < self._heard_s + _QUIET_S:
             if time.monotonic() > until_s:
@@ -312,8 +314,11 @@ class Ppk2:
                     f"PPK2 at {self.identity.address} goes on streaming {_STOP_S:.1f} s after it "
                     f"was told to stop; unplug it and plug it in again"
                 )
-            self._look(stream)
-            self._port.wait(_PACE_S)
+            if data := self._port.read():
+                self._heard_s = time.monotonic()
+                stream.add_rest(data)
+            else:
+                self._port.wait(_QUIET_S)
         self._stream = None
         chunks = [decoder.feed(stream.take(last=True)), decoder.end()]
         return self._deliver(_joined(chunks)), stream.end()
