@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 from hilbench.drivers.emulated_meters import ppk2
-from hilbench.errors import ConfigError, MeterError
+from hilbench.drivers.emulated_meters._faults import parse
+from hilbench.errors import ConfigError, MeterError, UsageError
 from hilbench.records import BoardConfig
 from tests.drivers.emulated_meters.conftest import DEADLINE_S, RawClient, board
 
@@ -157,17 +158,25 @@ def test_it_runs_by_itself():
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("gp:at=1", "no fault 'gp'; known: gap, gaps, lost-byte,"),
+        ("gp:at=1", "no fault 'gp'; known: gap, gaps"),
         ("gap:to=1", "fault gap has no key 'to'; known: at, samples"),
         ("gap:at=x", "fault gap: at = 'x' is not a whole number"),
         ("gaps:within=9", "10 gaps of up to 200 samples need within >= 4000 samples"),
     ],
 )
 def test_faults_that_are_none(text, sentence):
+    with pytest.raises(UsageError) as caught:
+        parse(text, ("gap", "gaps"))
+    assert str(caught.value) == sentence
+
+
+def test_a_command_line_that_makes_no_sense():
     with pytest.raises(MeterError) as caught:
-        ppk2.start(board(), None, DEADLINE_S, ("--fault", text))
-    start = "board bench: the emulated ppk2 has died (exit status 2): "
-    assert str(caught.value).startswith(start + sentence)
+        ppk2.start(board(), None, DEADLINE_S, ("--fault", "gap:to=1"))
+    assert str(caught.value) == (
+        "board bench: the emulated ppk2 has died (exit status 2): "
+        "fault gap has no key 'to'; known: at, samples"
+    )
 
 
 @pytest.mark.parametrize(
