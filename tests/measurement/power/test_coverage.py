@@ -134,7 +134,9 @@ def measure(rng, meter: Meter, board: Board, runs: int) -> Session:
         stretches,
         sample_hz=hz,
         tau_s=tau_s,
-        noise_a=float(rng.choice([0.0, 10 ** rng.uniform(-6, -3.3)])),
+        noise_a=float(
+            rng.choice([0.0, 10 ** rng.uniform(-6, -3.3), 10 ** rng.uniform(-3.3, -2.5)])
+        ),
         seed=int(rng.integers(1 << 31)),
         meter_clock=meter.clock,
         board_clock=board.clock,
