@@ -18,6 +18,7 @@ from hilbench.errors import StoreError, ToolMissingError
 from hilbench.power import Recording
 
 _SOURCE, _CURRENT, _VOLTAGE, _FIRST_INPUT = 1, 1, 2, 3
+_CHECKED_SAMPLES = 1024
 _BLOCK_SAMPLES = 1 << 16  # whole bytes of bits
 
 
@@ -48,6 +49,7 @@ def export_jls(recording: Recording, path: Path) -> None:
             _copy(writer, recording)
         finally:
             writer.close()
+        _check(temporary, path)
         temporary.replace(path)
     except (OSError, RuntimeError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
@@ -82,6 +84,23 @@ def _define(writer: Any, recording: Recording, rate_hz: int) -> None:
             name=name,
             units=units,
         )
+
+
+def _check(written: Path, path: Path) -> None:
+    """Refuse a file that its own library cannot read: pyjls 0.10 with less than 1024 samples."""
+    from pyjls import Reader, __version__  # noqa: PLC0415
+
+    reader = Reader(str(written))
+    try:
+        for signal in list(reader.signals.values())[1:]:
+            reader.fsr(signal.signal_id, 0, min(signal.length, _CHECKED_SAMPLES))
+    except RuntimeError as error:
+        raise StoreError(
+            f"{path}: pyjls {__version__} cannot read the {signal.length} samples that it wrote, "
+            f"1024 are its least; keep them as evidence (.npz)"
+        ) from error
+    finally:
+        reader.close()
 
 
 def _copy(writer: Any, recording: Recording) -> None:
