@@ -14,7 +14,7 @@ the truth in 82 %, not in 95 %.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -141,7 +141,7 @@ def budget(
     spec: MeterSpec,
     *,
     restore_j: float,
-    noise_a: float | None,
+    noise_a: Mapping[str, float | None],
     scatter_j: tuple[float, float],
     idle_j: tuple[float, float],
 ) -> Budget:
@@ -155,7 +155,7 @@ def budget(
         weights: [windows], so that the sum is per inference.
         spec: limits of the meter.
         restore_j: standard uncertainty of what was subtracted for restoring inputs.
-        noise_a: rms noise of one sample; None: unknown.
+        noise_a: rms noise of one sample in run and in idle windows; None: unknown.
         scatter_j: type A of the run windows and its degrees of freedom, edges included.
         idle_j: type A of the idle power that was subtracted and its degrees of freedom.
     """
@@ -227,7 +227,7 @@ def _quantisation_j(
     weights: NDArray[np.float64],
     spec: MeterSpec,
     voltage_v: float,
-    noise_a: float | None,
+    noise_a: Mapping[str, float | None],
 ) -> float:
     """Rounding averages out only where noise of at least half a code moves the codes.
 
@@ -235,9 +235,9 @@ def _quantisation_j(
     way in every window of its kind; run and idle currents fall on different codes.
     """
     lsb_a = np.array([r.lsb_a for r in spec.ranges])
-    dithered = np.zeros(len(lsb_a), bool) if noise_a is None else noise_a >= lsb_a / 2
     total = 0.0
-    for kind in ("run", "idle"):
+    for kind, noise in noise_a.items():
+        dithered = np.zeros(len(lsb_a), bool) if noise is None else noise >= lsb_a / 2
         part = [(w, s) for w, s in zip(weights, sums, strict=True) if s.window.marked.kind == kind]
         seconds = sum((w * _scaled(s.range_s, s.duration_s) for w, s in part), np.zeros(len(lsb_a)))
         samples = max(1, sum(s.samples for w, s in part if w))

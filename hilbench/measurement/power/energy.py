@@ -41,6 +41,8 @@ class EnergyLimits:
 
 LIMITS = EnergyLimits()
 
+LEAST_ALIKE = 3  # windows that tell their shape from noise
+
 
 @dataclass(frozen=True)
 class SessionEnergy:
@@ -201,7 +203,7 @@ def _gross(runs: _Runs, idles: Sequence[WindowSums], spec: MeterSpec) -> Budget:
         runs.kept / runs.total,
         spec,
         restore_j=_restore_u_j(runs.windows, idles) / runs.total,
-        noise_a=_noise_a(runs.windows),
+        noise_a={"run": _noise_a(runs.windows)},
         scatter_j=_scatter_j(runs, runs.energy_j),
         idle_j=(0.0, np.inf),
     )
@@ -232,7 +234,7 @@ def _net(
         weights / runs.total,
         spec,
         restore_j=_restore_u_j(runs.windows, idles) / runs.total,
-        noise_a=_noise_a(runs.windows),
+        noise_a={"run": _noise_a(runs.windows), "idle": _noise_a(idles)},
         scatter_j=_scatter_j(runs, runs.energy_j - idle_j),
         idle_j=_idle_j(idles, subtracted_s / runs.total),
     )
@@ -386,22 +388,22 @@ def _restore_u_j(runs: Sequence[WindowSums], idles: Sequence[WindowSums]) -> flo
     return float(total)
 
 
-def _noise_a(runs: Sequence[WindowSums]) -> float | None:
+def _noise_a(windows: Sequence[WindowSums]) -> float | None:
     """Return rms noise of one sample, or None where it cannot be told from the windows' shape.
 
     What windows of the same n have in common is their shape. Medians, because a quiet current that
     crosses one code in one batch is no noise.
     """
-    counts = [r.window.marked.inferences for r in runs]
+    counts = [w.window.marked.inferences for w in windows]
     most = max(set(counts), key=counts.count)
-    alike = [r for r in runs if r.window.marked.inferences == most]
-    batches = {len(r.batch_a) for r in alike}
-    if len(alike) < 3 or len(batches) != 1 or batches < {2}:  # noqa: PLR2004 - fewer hide noise
+    alike = [w for w in windows if w.window.marked.inferences == most]
+    batches = {len(w.batch_a) for w in alike}
+    if len(alike) < LEAST_ALIKE or len(batches) != 1:
         return None
-    table = np.array([r.batch_a for r in alike])
+    table = np.array([w.batch_a for w in alike])
     rest = table - np.median(table, axis=0)
     rest -= np.median(rest, axis=1, keepdims=True)
-    samples = np.median([r.samples for r in alike]) / table.shape[1]
+    samples = np.median([w.samples for w in alike]) / table.shape[1]
     return float(1.4826 * np.median(np.abs(rest)) * np.sqrt(samples))
 
 

@@ -119,6 +119,9 @@ def test_a_quiet_current_keeps_its_rounding_and_noise_averages_it_out():
         replace(r, batch_a=r.batch_a + 1e-7 * (np.arange(16) == k)) for k, r in enumerate(shaped)
     ]
     assert gross(*once).quantisation_uj == pytest.approx(quiet_uj)
+    # idle has its own noise: here none, so that its rounding stays in net energy
+    idles = [window("idle", 5 + k, 0.1, 0.005) for k in range(3)]
+    assert session(*noisy(noise_a), *idles).net.quantisation_uj == pytest.approx(quiet_uj, rel=1e-4)
     # two windows cannot tell shape from noise
     assert gross(*noisy(noise_a)[:2]).quantisation_uj == pytest.approx(quiet_uj)
 
