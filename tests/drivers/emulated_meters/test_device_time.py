@@ -60,7 +60,9 @@ def test_the_truth_is_current_times_time():
     [
         MODEL,
         CurrentModel(idle_ma=1.0, active_ma=20.0, tail_us=500.0, noise_ma=0.05, clock_ppm=40.0),
-        CurrentModel(idle_ma=1.0, active_ma=20.0, operators_ma=(5.0,), drift_ma_per_s=0.05, noise_ma=0.05),
+        CurrentModel(
+            idle_ma=1.0, active_ma=20.0, operators_ma=(5.0,), drift_ma_per_s=0.05, noise_ma=0.05
+        ),
     ],
 )
 def test_windows_found_and_integrated_hold_the_truth(model, tmp_path):
