@@ -131,8 +131,11 @@ def coverage_factor(dof: float) -> float:
 
 def effective_dof(combined: float, random: Sequence[tuple[float, float]]) -> float:
     """Welch-Satterthwaite: ``random`` is (standard uncertainty, degrees of freedom) of type A."""
-    spread = sum(u**4 / dof for u, dof in random if u > 0)
-    return combined**4 / spread if spread > 0 else float("inf")
+    found = [(u / combined, dof) for u, dof in random if u > 0]
+    if not found:
+        return math.inf
+    # Never below the smallest, but for rounding.
+    return float(max(1 / sum(u**4 / dof for u, dof in found), min(dof for _, dof in found)))
 
 
 def budget(
@@ -207,7 +210,7 @@ def _content(sums: Sequence[WindowSums], weights: NDArray[np.float64]) -> Conten
 def _scaled(parts: NDArray[np.float64], whole: float) -> NDArray[np.float64]:
     """Lost samples and the tail belong to no range: they count like the rest of their window."""
     total = parts.sum()
-    return parts * (whole / total) if total > 0 else parts
+    return parts * (whole / total) if total else parts
 
 
 def _gain_j(content: Content, spec: MeterSpec) -> float:
@@ -249,8 +252,8 @@ def _quantisation_j(
 def _edges_j(sums: Sequence[WindowSums], weights: NDArray[np.float64], spec: MeterSpec) -> float:
     """An edge that is off by a sample moves the power of a run window into or out of it.
 
-    Marker edges fall at a random phase of the sample clock, so they average out over windows;
-    edges found in the current itself are off in the same way each time, so they do not. In net
+    Marker edges fall at a random phase of the sample clock, so they average out over windows (the
+    planner keeps those of a single window small, should they be in step); edges found in the current itself are off in the same way each time, so they do not. In net
     energy only the power above idle moves: idle power is subtracted up to the same edge.
     """
     gross = sum(w * s.energy_j for w, s in zip(weights, sums, strict=True) if w > 0)

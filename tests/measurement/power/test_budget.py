@@ -69,6 +69,7 @@ def test_welch_satterthwaite():
     assert effective_dof(1.0, [(1.0, 3)]) == pytest.approx(3)
     assert effective_dof(np.sqrt(2), [(1.0, 3), (1.0, 3)]) == pytest.approx(6)
     assert effective_dof(2.0, [(1.0, 3)]) == pytest.approx(48)  # the rest is known
+    assert effective_dof(0.1 * 3, [(0.30000000000000004, 1)]) >= 1
 
 
 def test_gain_and_offset_add_up_over_ranges():

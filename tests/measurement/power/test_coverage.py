@@ -204,7 +204,7 @@ def outcomes(energies, truths, what: str) -> tuple[np.ndarray, np.ndarray]:
 @pytest.fixture(scope="module", params=["usual meters", "fine meters"])
 def drawn(request):
     fine = request.param == "fine meters"
-    return sessions(11 if fine else 12, 160, fine=fine)
+    return sessions(11 if fine else 12, 150, fine=fine)
 
 
 @pytest.mark.parametrize("what", ["gross", "net"])
@@ -230,7 +230,7 @@ def test_intervals_of_ratios():
     """A B B A on one meter: what a unit's gain does to both is no part of the interval."""
     rng = np.random.default_rng(13)
     shares, narrower = [], []
-    for _ in range(40):
+    for _ in range(25):
         meter = a_meter(rng, fine=False)
         a = a_board(rng, meter.spec.sample_hz)
         b = replace(a, levels_a=tuple(rng.uniform(0.8, 1.0) * level for level in a.levels_a))
