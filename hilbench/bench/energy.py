@@ -7,9 +7,12 @@ arithmetic is in ``measurement.power``.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+import numpy as np
 
 from hilbench.bench.prepare import PreparedVariant
 from hilbench.board.life import OpenBoard
@@ -18,7 +21,7 @@ from hilbench.errors import ConfigError, MeasurementError
 from hilbench.measurement.power import mlperf
 from hilbench.measurement.power.energy import SessionEnergy, session_energy
 from hilbench.measurement.power.integrate import sums
-from hilbench.measurement.power.plan import EnergyPlan, plan_windows
+from hilbench.measurement.power.plan import APART_S, EnergyPlan, plan_windows
 from hilbench.measurement.power.tail import Tail, fit
 from hilbench.measurement.power.windows import marker_edges, match, settled
 from hilbench.power import Marked, MeterIdentity, Recording, Window, WindowSums
@@ -27,7 +30,7 @@ from hilbench.records import RunResult
 from hilbench.runs.energy_columns import MEASURED
 from hilbench.runs.schema import EnergyRecord
 
-DEBOUNCE_S = 50e-6  # that of EEMBC's energy runner
+DEBOUNCE_S = APART_S  # that of EEMBC's energy runner
 MOST_IDLE_S = 60.0
 _PROBE_IDLE_S = 0.1
 _PROBE_RUN_S = 0.2
@@ -259,8 +262,10 @@ class _Session:
             _mean_a(runs),
             _mean_a(idles),
             target=request.target,
+            noise_a=max(map(_noise_a, idles)),
             tau_s=found[0].tau_s,
             restore_s=restore_s,
+            apart_s=None if self._client.slots else math.inf,  # a request lies between
             time_limit_s=request.time_limit_s,
         )
 
@@ -282,6 +287,12 @@ class _Session:
 
 def _mean_a(windows: list[WindowSums]) -> float:
     return sum(w.charge_c for w in windows) / sum(w.duration_s for w in windows)
+
+
+def _noise_a(idle: WindowSums) -> float:
+    """Return rms noise of one sample from the batch means of a steady current."""
+    per_batch = idle.samples / len(idle.batch_a)
+    return float(np.std(idle.batch_a, ddof=1) * np.sqrt(per_batch))
 
 
 def _marker_bit(board: OpenBoard, metering: Metering) -> int:

@@ -23,6 +23,7 @@ MIN_IDLE_SAMPLES = 200
 MAX_IDLE_S = 1.0
 MAX_FACTOR = 1e12
 SETTLING_TAUS = 5.0  # exp(-5) = 0.7 % of the step is left
+APART_S, APART_SAMPLES = 50e-6, 4  # less is taken for a bounce, or not seen at all
 EDGES_U = 1 / math.sqrt(6)  # samples: both edges at a random phase, see u_edge of a window
 
 T = TypeVar("T")
@@ -54,6 +55,7 @@ def plan_windows(
     noise_a: float | None = None,
     tau_s: float = 0.0,
     restore_s: float = 0.0,
+    apart_s: float | None = None,
     time_limit_s: float = 300.0,
 ) -> EnergyPlan:
     """Choose windows so that edges and type A together stay below ``target``.
@@ -70,13 +72,15 @@ def plan_windows(
         noise_a: rms noise of one sample, of meter and board together; None: unknown, left out.
         tau_s: time constant between board and meter, 0 where unknown: no settling is waited for.
         restore_s: estimated time for restoring an input between two inferences.
+        apart_s: the marker is down that long between two inferences that are marked each; None:
+            for ``restore_s``.
         time_limit_s: for all windows, idle and run.
 
     Raises:
         UsageError: a quantity that cannot be, or a target out of reach; says what is in reach.
     """
     _check(inference_s=inference_s, active_a=active_a, target=target, time_limit_s=time_limit_s)
-    wish = _Wish(inference_s, active_a, idle_a, target, noise_a, tau_s, restore_s)
+    wish = _Wish(inference_s, active_a, idle_a, target, noise_a, tau_s, restore_s, apart_s)
     plan = _design(wish, spec.sample_hz)
     if plan.total_s <= time_limit_s:
         return plan
@@ -102,6 +106,7 @@ class _Wish:
     noise_a: float | None
     tau_s: float
     restore_s: float
+    apart_s: float | None
 
 
 def _design(wish: _Wish, sample_hz: float) -> EnergyPlan:
@@ -110,7 +115,8 @@ def _design(wish: _Wish, sample_hz: float) -> EnergyPlan:
     once_u = EDGES_U * dt / wish.inference_s
     wanted = _ceil(once_u / wish.target)
     shortest_s = max(MIN_SAMPLES * dt, SETTLING_TAUS * wish.tau_s)
-    each = wanted == 1 and wish.inference_s >= shortest_s
+    apart_s = wish.restore_s if wish.apart_s is None else wish.apart_s
+    each = wanted == 1 and wish.inference_s >= shortest_s and apart_s >= APART_S + APART_SAMPLES * dt
     pitch_s = wish.inference_s + (0.0 if each else wish.restore_s)
     n = max(wanted, _ceil(shortest_s / pitch_s))
     edge_u = once_u / n
