@@ -1,0 +1,1 @@
+"""What ``hilbench meter`` does, one file an action."""
