@@ -233,9 +233,10 @@ class _Session:
     def _told(self, done: RunResult, *, each: bool) -> list[Marked]:
         tick_s = self._tick_s
         if not each:
-            restore_s = done.restore_ticks_sum * tick_s
             told_s = done.window_ticks * tick_s
-            return [Marked("run", done.inferences, told_s, tick_s, restore_s)]
+            # What is no inference is the harness's: restoring inputs, and its loop.
+            rest_s = (done.window_ticks - done.ticks_sum) * tick_s
+            return [Marked("run", done.inferences, told_s, tick_s, rest_s)]
         if len(done.ticks) != done.inferences:
             raise MeasurementError(
                 f"board {self._board.config.id}: told {len(done.ticks)} of {done.inferences} "

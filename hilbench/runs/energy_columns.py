@@ -35,7 +35,7 @@ ENERGY_COLUMNS = (
     Column("energy_clock_ratio_u", "float64", "", "median", "its standard uncertainty"),
     Column("energy_lost_samples", "float64", "", "sum", "in the windows"),
     Column("energy_lost_share", "float64", "", "max", "of the windows' samples"),
-    Column("energy_restore", "string", "", "first", "restoring inputs: outside the windows, subtracted by its share of time, or none"),
+    Column("energy_restore", "string", "", "first", "restoring inputs, and the harness's loop: outside the windows, subtracted by their share of time, or none"),
     Column("energy_restore_uj", "float64", "uJ", "median", "what was subtracted for it"),
     Column("energy_tau_us", "float64", "us", "median", "time constant between board and meter, fitted; 0: none was found"),
     Column("energy_tau_u_us", "float64", "us", "median", "its standard uncertainty"),

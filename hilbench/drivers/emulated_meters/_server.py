@@ -24,7 +24,8 @@ from hilbench.drivers.emulated_meters._pty import Pty
 from hilbench.errors import HilbenchError, MeterError
 from hilbench.records import CurrentModel
 
-_TICK_S = 0.010  # while it streams; its FIFO holds many of them
+# While it streams. A PTY hands over 4095 bytes at once, which are 10 ms of a PPK2.
+_TICK_S = 0.008
 _REST_S = 0.050
 _BLOCK = 8192  # samples at once, when it has to catch up
 _RECEIVE_BYTES = 4096

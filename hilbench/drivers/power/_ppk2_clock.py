@@ -11,11 +11,12 @@ back to the floor for a while, the lowest readings tell how much was lost.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from hilbench.drivers.power import _ppk2_words as w
@@ -24,7 +25,7 @@ Times = TypeVar("Times", float, NDArray[np.float64])
 
 STEP_S = w.COUNTS / w.SAMPLE_HZ
 _NEAR_S = STEP_S / 2  # of the floor
-_START_S = 1.0  # until the slope is known well enough
+_START_S = 1.5  # until the slope is known well enough
 _START_KNOWN_S = 0.2
 _SHORTEST_S, _FEWEST = 0.1, 10  # of a capture whose clock can be looked at
 _DOUBT_S, _DOUBT_READINGS = 0.5, 16  # off the floor: then samples are lost
@@ -35,11 +36,13 @@ _SHARED = 4  # readings that make a new floor
 _END_S, _END_READINGS = 0.1, 8  # of a capture: too short to tell late from lost
 _SLOT_S = 0.05  # of which the lowest reading is kept
 _FLOOR_SLOTS = 80  # 4 s
-_LOW = 0.2  # quantile of the lowest readings that is taken for the floor
+_PASSES = 3
 _RATE_POINTS = 1024
 _RISES = 8  # in the first second, at most
 _BETTER = 0.7  # of the squares without the rise
 _NEIGHBOURS = 4  # slots
+_USUAL_SLOPE, _UNUSUAL, _NOISE_S = 2e-4, 4.0, 1e-4
+_LOOK_BACK_POINTS = 64
 _TINY = float(np.finfo(np.float64).tiny)
 
 
@@ -115,6 +118,7 @@ class Clock:
                 )
                 return
             self._start()
+        self._look_back()
         doubt = self._doubtful
         if len(doubt) < _END_READINGS or doubt[-1].before_s - doubt[0].before_s < _END_S:
             return
@@ -128,12 +132,33 @@ class Clock:
             f"{samples} samples may be missing there"
         )
 
+    def _look_back(self) -> None:
+        """Look for losses that are seen now that the slope is known, or that were none."""
+        points = self._rate.points()
+        size = -(-len(points) // _LOOK_BACK_POINTS)
+        if len(points) < _END_READINGS:
+            return
+        slope, _ = _fit(*np.array(points).T)
+        lowest = [
+            min(points[k : k + size], key=lambda p: p[1] - slope * p[0])
+            for k in range(0, len(points), size)
+        ]
+        times_s, delays_s = np.array(lowest).T
+        *_, explained = _explained(times_s, delays_s, falls=True)
+        steps = np.diff(np.rint((delays_s - explained) / STEP_S))
+        if samples := int(np.abs(steps).sum()) * w.COUNTS:
+            self.uncertain += samples
+            self.notes.append(
+                f"seen from its end, {samples} samples of the capture may be lost that are not "
+                f"counted, or counted that are not lost"
+            )
+
     def rate(self) -> tuple[float, float] | None:
         """Return the meter's rate by the host's clock, Hz, and its relative standard uncertainty."""
         points = np.array(self._rate.points())
         if len(points) < 3 or (span_s := float(np.ptp(points[:, 0]))) < _START_S:  # noqa: PLR2004
             return None
-        line = _floor_of(points)
+        line = _through(points[:, 0], points[:, 1])
         above_s = points[:, 1] - line.at(points[:, 0])
         return w.SAMPLE_HZ * (1 - line.slope), float(np.sqrt(np.mean(above_s**2))) / span_s
 
@@ -146,18 +171,16 @@ class Clock:
         return self._delay(reading) - self._line.at(reading.before_s)
 
     def _start(self) -> None:
-        """Take a first line: the slope of most pairs of slots, so that a loss does not tilt it."""
+        """Take a first line, though samples may have been lost below it."""
         slope = self._known_slope or 0.0
-        for _ in range(2):  # what is lowest depends on the slope
-            lowest = _Lowest(slope)
-            for reading in self._waiting:
-                lowest.add(reading.before_s, self._delay(reading))
-            points = np.array(lowest.points())
-            if self._known_slope is None:
-                slope = _slope_but_for_rises(points)
-        points = _without_late(points, slope)
-        begin = points[: max(1, len(points) // 4)]
-        self._line = _Line(slope, float(np.min(begin[:, 1] - slope * begin[:, 0])))
+        for _ in range(_PASSES):  # what is lowest depends on the slope
+            points = _lowest_of(self._waiting, self._delay, slope)
+            points = _without_late(points, slope if self._known_slope else _usual_slope(points))
+            *_, explained = _explained(*points.T, falls=False)
+            line = _through(points[:, 0], explained)
+            slope = self._known_slope or line.slope
+        middle_s = float(points[:, 0].mean())
+        self._line = _Line(slope, line.at(middle_s) - slope * middle_s)
         self._floor, self._rate = _Lowest(slope, _FLOOR_SLOTS), _Lowest(slope)
         waiting, self._waiting = self._waiting, []
         for reading in waiting:
@@ -186,8 +209,8 @@ class Clock:
     def _add(self, reading: Reading) -> None:
         delay_s = self._delay(reading)
         self._rate.add(reading.before_s, delay_s)
-        if self._floor.add(reading.before_s, delay_s) and self._floor.span_s >= _DOUBT_S:
-            self._line = _floor_of(np.array(self._floor.points()))
+        if self._floor.add(reading.before_s, delay_s) and self._floor.span_s >= _START_S:
+            self._line = _through(*np.array(self._floor.points()).T)
 
     def _lower(self, by_s: float) -> None:
         """The floor was not the floor; where samples were inserted, they may have been too many."""
@@ -204,7 +227,7 @@ class Clock:
     def _decide(self, *, final: bool) -> None:
         """Nothing came back to the floor: find how much was lost."""
         rises_s = np.array([self._above(r) for r in self._doubtful])
-        rise_s = _new_floor(rises_s)
+        rise_s = self._new_floor(rises_s)
         # What was read earlier came before the loss, late.
         after = int(np.argmax(np.abs(rises_s - rise_s) < _CLEAR * STEP_S))
         seen_at = self._place(self.certain, self._doubtful[after].index)
@@ -224,6 +247,16 @@ class Clock:
         for reading in again:
             self._step(reading)
 
+    def _new_floor(self, rises_s: NDArray[np.float64]) -> float:
+        """Return the rise of the floor; a single late reading before a loss is no floor."""
+        assert self._line is not None
+        ordered = np.sort(rises_s)
+        shared = ordered[_SHARED - 1 :] - ordered[: len(ordered) - _SHARED + 1] < _CLEAR * STEP_S
+        lowest_s = float(ordered[np.argmax(shared)])
+        points = _lowest_of(self._doubtful, self._delay, self._line.slope)
+        slots_s = points[:, 1] - self._line.at(points[:, 0])
+        return float(np.median([*slots_s[np.abs(slots_s - lowest_s) < _NEAR_S], lowest_s]))
+
     def _unclear(self, rise_s: float, *, seen: bool) -> int:
         """Take a rise that is no multiple as what it is more likely, and say so.
 
@@ -240,13 +273,6 @@ class Clock:
             f"or less"
         )
         return steps
-
-
-def _new_floor(rises_s: NDArray[np.float64]) -> float:
-    """Return the lowest rise that others share: a single late reading before a loss is no floor."""
-    ordered = np.sort(rises_s)
-    shared = ordered[_SHARED - 1 :] - ordered[: len(ordered) - _SHARED + 1] < _CLEAR * STEP_S
-    return float(ordered[np.argmax(shared)])
 
 
 @dataclass(frozen=True)
@@ -301,34 +327,51 @@ class _Lowest:
         return list(self._points)
 
 
-def _slope_but_for_rises(points: NDArray[np.float64]) -> float:
-    """Return the slope of points [n, 2] near the floor, which rises where samples were lost.
+def _lowest_of(
+    readings: Sequence[Reading], delay: Callable[[Reading], float], slope: float
+) -> NDArray[np.float64]:
+    """Return time and delay of the lowest reading in each slot: [n, 2]."""
+    lowest = _Lowest(slope)
+    for reading in readings:
+        lowest.add(reading.before_s, delay(reading))
+    return np.array(lowest.points())
 
-    A rise is taken for one when a line with it explains the points clearly better than one without.
-    """
+
+def _usual_slope(points: NDArray[np.float64]) -> float:
+    """Return the median slope between points [n, 2] up to a third of all apart."""
     n = len(points)
     lags = range(1, max(2, n // 3))
     slopes = [(points[k:, 1] - points[:-k, 1]) / (points[k:, 0] - points[:-k, 0]) for k in lags]
-    slope = float(np.median(np.concatenate(slopes)))
-    times_s, delays_s = _without_late(points, slope).T
+    return float(np.median(np.concatenate(slopes)))
+
+
+def _explained(
+    times_s: NDArray[np.float64], delays_s: NDArray[np.float64], *, falls: bool
+) -> Iterator[NDArray[np.float64]]:
+    """Yield delays with no loss taken out, with the clearest one, with the two clearest...
+
+    A rise is taken for a loss when a line with it is clearly nearer to the points than one without.
+    """
     for _ in range(_RISES):
-        slope, squares = _fit(times_s, delays_s)
-        tried = [_with_rise(times_s, delays_s, k) for k in range(1, len(times_s) - 1)]
-        better, raised = min(tried, key=lambda t: t[0], default=(squares, delays_s))
-        if better > _BETTER * squares:
-            break
-        delays_s = raised
-    return slope
+        yield delays_s
+        cost = _cost(times_s, delays_s)
+        tried = [_with_rise(times_s, delays_s, k, falls=falls) for k in range(1, len(times_s) - 1)]
+        costs = [_cost(times_s, t) for t in tried]
+        if not costs or min(costs) > _BETTER * cost:
+            return
+        delays_s = tried[int(np.argmin(costs))]
 
 
 def _without_late(points: NDArray[np.float64], slope: float) -> NDArray[np.float64]:
-    """Leave points out that are late: lower ones are shortly before and shortly after."""
+    """Leave points out that are late: lower ones are shortly before and shortly after.
+
+    At the beginning and at the end, one side has to do.
+    """
     heights_s = points[:, 1] - slope * points[:, 0]
     padded = np.pad(heights_s, _NEIGHBOURS, constant_values=np.inf)
-    n = len(points)
-    around = [padded[k : k + n] for k in range(2 * _NEIGHBOURS + 1)]
-    before_s = np.minimum.reduce(around[:_NEIGHBOURS])
-    after_s = np.minimum.reduce(around[_NEIGHBOURS + 1 :])
+    around = sliding_window_view(padded, _NEIGHBOURS)  # [k]: those before k; [k + N + 1]: after
+    before_s, after_s = around.min(axis=1)[: len(points)], around.min(axis=1)[_NEIGHBOURS + 1 :]
+    before_s[0] = after_s[-1] = -np.inf
     late = heights_s > np.maximum(before_s, after_s) + _NEAR_S
     return points[~late] if np.count_nonzero(~late) > 2 else points  # noqa: PLR2004 - for a line
 
@@ -341,22 +384,27 @@ def _fit(times_s: NDArray[np.float64], delays_s: NDArray[np.float64]) -> tuple[f
     return slope, float(rest @ rest)
 
 
+def _cost(times_s: NDArray[np.float64], delays_s: NDArray[np.float64]) -> float:
+    """Return the squares of the best line, and a little for a slope that few crystals have."""
+    slope, squares = _fit(times_s, delays_s)
+    unusual = min(abs(slope) / _USUAL_SLOPE, _UNUSUAL)
+    return squares + (unusual * _NOISE_S) ** 2
+
+
 def _with_rise(
-    times_s: NDArray[np.float64], delays_s: NDArray[np.float64], first: int
-) -> tuple[float, NDArray[np.float64]]:
-    """Return the sum of squares when samples were lost before a point, and the delays without it."""
+    times_s: NDArray[np.float64], delays_s: NDArray[np.float64], first: int, *, falls: bool
+) -> NDArray[np.float64]:
+    """Return the delays without the best multiple of a step from a point on."""
     x, step = times_s - times_s.mean(), (np.arange(len(times_s)) >= first).astype(np.float64)
     step -= step.mean()
-    y = delays_s - delays_s.mean()
     free = step - x * float(x @ step / max(float(x @ x), _TINY))
-    rise_s = float(free @ y / max(float(free @ free), _TINY))
+    rise_s = float(free @ delays_s / max(float(free @ free), _TINY))
     raised = delays_s.copy()
-    raised[first:] -= max(1, round(rise_s / STEP_S)) * STEP_S
-    return _fit(times_s, raised)[1], raised
+    raised[first:] -= max(0 if not falls else -_RISES, round(rise_s / STEP_S)) * STEP_S
+    return raised
 
 
-def _floor_of(points: NDArray[np.float64]) -> _Line:
-    """Return the line through points [n, 2] near the floor, as low as the lower ones of them."""
-    slope, _ = _fit(points[:, 0], points[:, 1])
-    heights_s = points[:, 1] - slope * points[:, 0]
-    return _Line(slope, float(np.quantile(heights_s, _LOW)))
+def _through(times_s: NDArray[np.float64], delays_s: NDArray[np.float64]) -> _Line:
+    """Return the least squares line."""
+    slope, _ = _fit(times_s, delays_s)
+    return _Line(slope, float(np.mean(delays_s - slope * times_s)))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +44,11 @@ def open_file(path: Path, setup: MeterSetup) -> file.FileRecording:
             f"arguments"
         )
     sample_j, events, supply_v = _power(path, trials[int(asked)], int(asked))
-    if setup.supply_v != supply_v:
+    if not math.isnan(setup.supply_v) and setup.supply_v != supply_v:
         raise ConfigError(
             f"{path}: was measured at {supply_v:g} V, supply_v is {setup.supply_v:g}; say the same"
         )
+    setup = replace(setup, supply_v=supply_v)
     current_a = sample_j * (_RATE_HZ / supply_v)
     logic = np.full(len(sample_j), _D7, np.uint8)
     logic[events] = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,7 @@ def test_the_supply_is_the_files(tmp_path):
     with pytest.raises(ConfigError) as error:
         replay.open_recording(path, at(3.3))
     assert str(error.value) == f"{path}: was measured at 2 V, supply_v is 3.3; say the same"
+    assert replay.open_recording(path, at(math.nan)).setup.supply_v == 2.0  # nobody says another
 
 
 @pytest.mark.parametrize(
