@@ -25,7 +25,7 @@ Times = TypeVar("Times", float, NDArray[np.float64])
 
 STEP_S = w.COUNTS / w.SAMPLE_HZ
 _NEAR_S = STEP_S / 2  # of the floor
-_START_S = 1.5  # until the slope is known well enough
+_START_S = 1.0  # until the slope is known well enough
 _START_KNOWN_S = 0.2
 _SHORTEST_S, _FEWEST = 0.1, 10  # of a capture whose clock can be looked at
 _DOUBT_S, _DOUBT_READINGS = 0.5, 16  # off the floor: then samples are lost

@@ -1,7 +1,8 @@
 """CSV: one row of names, then one row a sample, separated by commas, semicolons or tabs.
 
 The columns: see ``_replay_columns``. Lines that begin with ``#`` before the names are skipped. The
-CSV of nRF Connect Power Profiler is read as it is.
+CSV of nRF Connect Power Profiler is read as it is, and so is our own export: what it calls SYNTHETIC
+is emulated.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
@@ -35,9 +37,11 @@ def open_file(path: Path, setup: MeterSetup) -> Spooled:
     """
     try:
         with _open(path) as stream:
-            lines, header = _header(path, stream)
+            lines, header, synthetic = _header(path, stream)
     except (OSError, UnicodeDecodeError) as error:
         raise file.unreadable(path, error) from error
+    if synthetic:
+        setup = replace(setup, args=(*setup.args, ("emulated", "true")))
     separator = max(_SEPARATORS, key=header.count)
     names = [name.strip().strip('"') for name in header.strip().split(separator)]
     known = columns.understand(path, names)
@@ -61,14 +65,17 @@ def _open(path: Path) -> TextIO:
     return path.open(encoding="utf-8-sig", newline="")
 
 
-def _header(path: Path, stream: TextIO) -> tuple[int, str]:
-    """Return how many lines there are up to the names, and these."""
+def _header(path: Path, stream: TextIO) -> tuple[int, str, bool]:
+    """Return how many lines there are up to the names, these, and whether a remark warns."""
+    synthetic = False
     for number in itertools.count(1):
         line = stream.readline(_MAX_LINE)
         if not line:
             break
-        if line.strip() and not line.startswith("#"):
-            return number, line
+        if line.startswith("#"):
+            synthetic |= "SYNTHETIC" in line  # as our own export says it
+        elif line.strip():
+            return number, line, synthetic
     raise file.damaged(path, "has no row of names")
 
 

@@ -125,6 +125,21 @@ def test_the_apps_export(tmp_path):
     assert recording.spec.sample_hz == 1000
 
 
+def test_our_own_export(tmp_path):
+    export_csv = pytest.importorskip("hilbench.runs.export_csv").export_csv
+    source = write(
+        tmp_path / "a.csv",
+        "# somebody, SYNTHETIC: an emulated meter\ntime_s,current_a,voltage_v,d0\n"
+        "0,0.001,3,1\n0.001,,3,1\n0.002,0.003,3.1,0\n",
+    )
+    first = replay.open_recording(source, SETUP)
+    export_csv(first, tmp_path / "b.csv")
+    second = replay.open_recording(tmp_path / "b.csv", SETUP)
+    assert second.identity.emulated
+    for name, values in columns(first).items():
+        np.testing.assert_array_equal(columns(second)[name], values)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
