@@ -31,8 +31,8 @@ from hilbench.errors import (
 from hilbench.interfaces import EmulatedBoard, EnergyEstimate
 from hilbench.measurement.memory import image_memory
 from hilbench.measurement.power.plan import abba
-from hilbench.recordings.evidence import MARGIN_S, write_evidence
 from hilbench.records import BoardConfig, Image
+from hilbench.runs.evidence import MARGIN_S, save_evidence
 from hilbench.runs.journal import Journal
 from hilbench.runs.schema import BoardRecord, ErrorRecord, SessionRecord, VariantRecord
 
@@ -250,12 +250,14 @@ class Runner:
         """Evidence first, then arrays, then the record that names them."""
         record, energy = data.record, data.energy
         if energy is not None:
-            name = f"power/{record.board}/{record.variant}-{record.session}.npz"
-            margin_s = None if energy.full_trace else MARGIN_S
-            sha256 = write_evidence(
-                self.journal.folder / name, energy.recording, energy.windows, margin_s
+            files = save_evidence(
+                self.journal.folder,
+                f"{record.board}/{record.variant}-{record.session}",
+                energy.recording,
+                energy.windows,
+                None if energy.full_trace else MARGIN_S,
             )
-            record = replace(record, files={**record.files, name: sha256})
+            record = replace(record, files=record.files | files)
         return self.journal.append_session(
             record, outputs=data.outputs, ticks=data.ticks, vector_ticks=data.vector_ticks
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from rich.console import Console
@@ -88,12 +89,44 @@ def print_cells(frame: pd.DataFrame, console: Console) -> None:
     ]
     columns += [
         TextColumn("unit", [row["unit"] for row in rows], right=True),
-        TextColumn("uJ", [_number(row["energy_uj"]) for row in rows], right=True),
+        TextColumn("uJ", [_energy(row, "energy") for row in rows], right=True),
         TextColumn("stack B", [_integer(row["stack_used_bytes"]) for row in rows], right=True),
         TextColumn("= TFLM", [_agreement(row) for row in rows], right=True),
         TextColumn("host LSB", [_host_difference(row) for row in rows], right=True),
     ]
+    if frame["energy_net_uj"].notna().any():
+        net = TextColumn("net uJ", [_energy(row, "energy_net") for row in rows], right=True)
+        columns.insert(6, net)
     print_table(console, "each board × variant", keys, columns, sections=new)
+
+
+def _energy(row: pd.Series[Any], name: str) -> str:
+    """Energy of one inference, ± the half-width of its 95 % interval where a meter measured it."""
+    value, around = row[f"{name}_uj"], row[f"{name}_absolute_uj"]
+    if math.isnan(value) or math.isnan(around):
+        return _number(value)
+    return f"{_number(value)} ± {_number(around)}"
+
+
+def _energy_notes(frame: pd.DataFrame) -> list[str]:
+    """Where the energy comes from, said before anybody quotes it."""
+    notes = []
+    synthetic = frame[frame["energy_source"] == "synthetic"]
+    if (synthetic["energy_meter"] == "").any():
+        notes.append(
+            "uJ: SYNTHETIC, a constant current of boards.toml times the board's own clock; "
+            "nothing was measured."
+        )
+    metered = frame[frame["energy_meter"] != ""]
+    for meter, rows in metered.groupby("energy_meter", sort=False):
+        boards = ", ".join(dict.fromkeys(rows["board"]))
+        what = f"uJ of {boards}: by {meter}; gross of one inference ± 95 % interval, net less idle"
+        if "synthetic" in set(rows["energy_source"]):
+            what = f"SYNTHETIC {what}; the current is what boards.toml says, not a chip's"
+        notes.append(f"{what}.")
+    for why, rows in metered[metered["energy_warnings"] != ""].groupby("energy_warnings"):
+        notes.append(f"energy of {', '.join(dict.fromkeys(rows['board']))}: {why}")
+    return notes
 
 
 def print_shares(shares: pd.DataFrame, console: Console) -> None:
@@ -173,11 +206,7 @@ def _print_notes(frame: pd.DataFrame, console: Console) -> None:
         notes.append("ticks: of a program behind a PTY; what they are in time, nobody knows.")
     if "host" in set(frame["time_base"]):
         notes.append("native: this computer's time, as noisy as it is.")
-    if "synthetic" in set(frame["energy_source"]):
-        notes.append(
-            "uJ: SYNTHETIC, a constant current of boards.toml times the board's own clock; "
-            "nothing was measured."
-        )
+    notes += _energy_notes(frame)
     notes.append(
         f"each cell: {_range(frame['sessions'])} sessions (reset to reset), "
         f"{_range(frame['iterations'])} timed inferences each after {_range(frame['warm_up'])} "

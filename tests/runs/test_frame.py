@@ -16,8 +16,10 @@ from hilbench import metrics
 from hilbench.errors import StoreError
 from hilbench.runs import load, operators_frame, seal, sessions_frame
 from hilbench.runs.columns import COLUMNS, OPERATOR_COLUMNS, SESSION_COLUMNS, markdown
+from hilbench.runs.energy_columns import ENERGY_COLUMNS
 from hilbench.runs.frame import _frame
 from hilbench.runs.journal import Journal
+from hilbench.runs.schema import EnergyRecord
 from tests.runs import run_examples as ex
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -233,7 +235,14 @@ def test_every_column_is_filled_somewhere(run, tmp_path):
     journal.append(ex.NATIVE_BOARD)
     journal.append(replace(ex.VARIANT, board="native"))
     reference = replace(ex.SESSION.reference, relative_max=1e-6)
-    journal.append(ex.session(1, board="native", clock=ex.NATIVE_CLOCK, reference=reference))
+    energy = EnergyRecord(  # tests/bench/test_energy.py: what a meter says fills each of these
+        {c.name: 1.0 for c in ENERGY_COLUMNS if c.dtype == "float64"},
+        {c.name: "x" for c in ENERGY_COLUMNS if c.dtype == "string"},
+        (),
+        (),
+    )
+    own = {"clock": ex.NATIVE_CLOCK, "reference": reference, "energy": energy}
+    journal.append(ex.session(1, board="native", **own))
     journal.end("complete")
     frame = pd.concat([load(run), load(journal.folder)])
     empty = [
