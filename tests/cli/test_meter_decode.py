@@ -120,13 +120,22 @@ def test_lost_samples_are_said_and_not_filled(decode, tmp_path):
 def test_evidence_of_windows_says_that_the_rest_was_not_kept(decode, tmp_path):
     path = tmp_path / "w.npz"
     chunks = [fake.chunk(k * 400) for k in range(50)]
-    window = Window(Marked("run", 1, 0.005, 1e-6), 10_020.0, 10_070.0, "gpio", 0.29)
-    write_evidence(path, InMemory(fake.IDENTITY, fake.SPEC, SETUP, chunks), [window])
+    windows = [
+        Window(Marked("run", 4, 0.005, 1e-6), 10_020.0, 10_070.0, "gpio", 0.29),
+        Window(Marked("idle", 0, 0.01, 1e-6), 10_100.0, 10_200.0, "gpio", 0.29),
+    ]
+    write_evidence(path, InMemory(fake.IDENTITY, fake.SPEC, SETUP, chunks), windows)
     kept = sum(int(c.valid.sum()) for c in load_evidence(path).chunks())
     _, lines, _ = decode(path)
     assert kept < 20_000
     assert f"samples {kept:,} kept of 20,000; what follows is of these alone" in lines
     assert "lost 0" in lines
+    # The board told what they were: 198 uJ over 4 inferences; 2 mA in idle.
+    assert "windows of the run: 2" in lines
+    assert "0 run of 4 1.002000 s 5.000 ms 12.00 mA 12.00 mA 60.00 uC 198.0 uJ 49.50 uJ 0" in lines
+    assert "1 idle 1.010000 s 10.00 ms 2.000 mA 2.000 mA 20.00 uC 66.00 uJ - 0" in lines
+    found = json.loads("\n".join(decode(path, "--json")[1]))
+    assert [w["what"] for w in found["windows"]] == ["run of 4", "idle"]
 
 
 def vendor_chunk():
@@ -209,6 +218,15 @@ def test_exports_hold_the_same_samples(decode, trace, tmp_path):
     original, copy = load_evidence(trace), load_evidence(tmp_path / "o.npz")
     for a, b in zip(original.chunks(), copy.chunks(), strict=True):
         np.testing.assert_array_equal(a.current_a, b.current_a)
+
+
+@pytest.mark.parametrize("kind", ["png", "svg"])
+def test_a_plot_is_drawn(decode, trace, tmp_path, kind):
+    pytest.importorskip("matplotlib")
+    path = tmp_path / f"p.{kind}"
+    assert decode(trace, "--marker", "D1", "--plot", path)[0] == 0
+    head = path.read_bytes()[:200]
+    assert head.startswith(b"\x89PNG" if kind == "png" else b"<?xml")
 
 
 def test_jls_opens_in_pyjls(decode, trace, tmp_path):

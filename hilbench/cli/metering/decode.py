@@ -19,7 +19,7 @@ from hilbench.cli.metering.figures import (
     print_windows,
     windows_as_json,
 )
-from hilbench.cli.metering.files import check_plot, check_target, load, plot, save
+from hilbench.cli.metering.files import check_plot, check_target, load, plot, save, windows_of
 from hilbench.cli.metering.instruments import parse_args
 from hilbench.errors import MeasurementError, UsageError
 from hilbench.measurement.power.integrate import sums
@@ -36,7 +36,7 @@ def decode(args: argparse.Namespace) -> int:
     supply_v = math.nan if args.supply is None else args.supply
     setup = MeterSetup(supply_v, supplies=False, sample_hz=args.rate, args=parse_args(args.arg))
     recording = load(args.file, setup, args.filter)
-    marked = None if args.marker is None else _marked(args, recording)
+    marked = _marked(args, recording) if args.marker is not None else _of_run(recording)
     if args.json:
         print(json.dumps(_as_json(recording, marked), indent=2))
     else:
@@ -65,6 +65,15 @@ def _marked(args: argparse.Namespace, recording: Recording) -> MarkedWindows:
         return MarkedWindows(args.marker, (), tuple(remarks))
     tail, says = _tail(recording, windows)
     return MarkedWindows(args.marker, tuple(sums(recording, windows, tail)), (*remarks, says))
+
+
+def _of_run(recording: Recording) -> MarkedWindows | None:
+    """Return the windows that a run kept with its evidence, None where there are none."""
+    windows = windows_of(recording)
+    if not windows:
+        return None
+    tail, says = _tail(recording, windows)
+    return MarkedWindows("the run", tuple(sums(recording, windows, tail)), (says,))
 
 
 def _tail(recording: Recording, windows: Sequence[Window]) -> tuple[Tail, str]:

@@ -140,7 +140,7 @@ def print_windows(marked: MarkedWindows, sample_hz: float, console: Console) -> 
     print_table(
         console,
         title,
-        [TextColumn("window", [str(k) for k in range(len(shown))], right=True)],
+        [TextColumn("window", [_name(k, w) for k, w in enumerate(shown)], right=True)],
         [
             TextColumn(name, cells, right=True)
             for name, cells in (
@@ -150,8 +150,10 @@ def print_windows(marked: MarkedWindows, sample_hz: float, console: Console) -> 
                 ("max", [si(w.current_max_a, "A") for w in shown]),
                 ("charge", [si(w.charge_c, "C") for w in shown]),
                 ("energy", [si(w.energy_j, "J") for w in shown]),
+                ("an inference", [_per_inference(w) for w in shown]),
                 ("lost", [f"{w.lost:,}" for w in shown]),
             )
+            if name != "an inference" or any(w.window.marked.inferences for w in shown)
         ],
     )
     more = len(marked.sums) - len(shown)
@@ -167,6 +169,19 @@ def print_windows(marked: MarkedWindows, sample_hz: float, console: Console) -> 
     _print_lines((*lines, *marked.remarks), console)
 
 
+def _name(number: int, window: WindowSums) -> str:
+    """Of a run's windows the board told what they are."""
+    marked = window.window.marked
+    if marked.kind == "idle":
+        return f"{number} idle"
+    return f"{number} run of {marked.inferences}" if marked.inferences else str(number)
+
+
+def _per_inference(window: WindowSums) -> str:
+    n = window.window.marked.inferences
+    return si(window.energy_j / n, "J") if n else "-"
+
+
 def _print_lines(lines: Iterable[str], console: Console) -> None:
     for line in lines:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
@@ -179,6 +194,7 @@ def windows_as_json(marked: MarkedWindows, sample_hz: float) -> dict[str, Any]:
         "remarks": list(marked.remarks),
         "windows": [
             {
+                "what": _name(k, w).partition(" ")[2] or None,
                 "start_s": w.window.start / sample_hz,
                 "duration_s": w.duration_s,
                 "samples": w.samples,
@@ -189,7 +205,7 @@ def windows_as_json(marked: MarkedWindows, sample_hz: float) -> dict[str, Any]:
                 "current_max_a": w.current_max_a,
                 "tail_charge_c": w.tail_charge_c,
             }
-            for w in marked.sums
+            for k, w in enumerate(marked.sums)
         ],
     }
 

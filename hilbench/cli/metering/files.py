@@ -91,6 +91,12 @@ def load(path: Path, setup: MeterSetup, filter_: str | None) -> Recording:
     return Vendor(path, recording) if filter_ == "vendor" else recording
 
 
+def windows_of(recording: Recording) -> tuple[Window, ...]:
+    """Return the windows that evidence of a run holds; none of other recordings."""
+    found: tuple[Window, ...] = getattr(recording, "windows", ())
+    return found
+
+
 class Vendor:
     """A recording as the vendor's own filter shows it. See ``Recording``.
 
@@ -101,6 +107,7 @@ class Vendor:
     def __init__(self, path: Path, recording: Recording) -> None:
         self.identity, self.spec = recording.identity, recording.spec
         self.setup, self.end = recording.setup, recording.end
+        self.windows = windows_of(recording)
         self._recording, self._path = recording, path
 
     def chunks(self) -> Iterator[Chunk]:
@@ -142,4 +149,6 @@ def plot(recording: Recording, path: Path, windows: Sequence[Window]) -> None:
         ToolMissingError: matplotlib is not installed.
         StoreError: not written.
     """
-    plugins.load("reports", "waveform").plot(recording, path, windows)
+    from hilbench.report.waveform import plot_waveform  # noqa: PLC0415 - with pandas
+
+    plot_waveform(recording, windows, path)
