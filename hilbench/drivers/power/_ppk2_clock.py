@@ -355,7 +355,7 @@ def _explained(
     for _ in range(_RISES):
         yield delays_s
         cost = _cost(times_s, delays_s)
-        tried = [_with_rise(times_s, delays_s, k, falls=falls) for k in range(1, len(times_s) - 1)]
+        tried = [_with_rise(times_s, delays_s, k, falls=falls) for k in range(1, len(times_s))]
         costs = [_cost(times_s, t) for t in tried]
         if not costs or min(costs) > _BETTER * cost:
             return

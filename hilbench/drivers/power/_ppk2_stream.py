@@ -9,6 +9,7 @@ from hilbench.drivers.power._ppk2_align import Aligner, CounterGap
 from hilbench.drivers.power._ppk2_clock import Clock, Reading
 from hilbench.power import CaptureEnd, Gap
 
+_COVERAGE = 3
 CLOCK_LIMIT = 5e-3  # the vendor states none; any crystal keeps it by far
 
 
@@ -20,11 +21,12 @@ class Stream:
 
     Args:
         address: for error sentences.
+        rate_hz: of the meter by the host's clock, where an earlier capture has shown it.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, rate_hz: float | None = None) -> None:
         self._aligner = Aligner(address)
-        self._clock = Clock(self._place)
+        self._clock = Clock(self._place, None if rate_hz is None else 1 - rate_hz / w.SAMPLE_HZ)
         self._looks: list[tuple[float, float, int]] = []  # before, after, position in the stream
         self._position = 0
         self._data: list[bytes] = []
@@ -117,7 +119,9 @@ class Stream:
             notes.append(
                 f"{aligner.impossible} samples were in a range that does not exist and are lost"
             )
-        if rate is not None and abs(error := rate[0] / w.SAMPLE_HZ - 1) > CLOCK_LIMIT:
+        if rate is not None and (
+            abs(error := rate[0] / w.SAMPLE_HZ - 1) > CLOCK_LIMIT + _COVERAGE * rate[1]
+        ):
             samples = round(abs(error) * (self._samples + self._lost))
             uncertain += samples
             notes.append(

@@ -50,6 +50,7 @@ _PACE_S = 0.005  # between looks: the system keeps 4095 bytes, 10 ms, for us
 _NEXT_S = 0.002  # for the next packet, whose time of arrival is the sharpest that there is
 _BLOCK_S = 0.1  # decoded at once
 _SILENT_S = 1.0  # a stream that has stopped
+_RATE_U = 5e-5  # good enough for the next capture
 _DECODE_WORDS = 64_000  # 640 ms
 
 
@@ -210,6 +211,7 @@ class Ppk2:
         self._index = 0  # of the next sample that is delivered
         self._heard_s = 0.0
         self._received_bytes = 0
+        self._rate_hz: float | None = None  # by the host's clock, once a capture has shown it
         self.spec = _spec(calibration, MeterSetup(SUPPLY_MIN_V, supplies=False))
         self._release = weakref.finalize(self, _power_off, port)  # also when the interpreter ends
 
@@ -278,7 +280,7 @@ class Ppk2:
         self._index = self._received_bytes = 0
         self._port.write(_START)
         self._heard_s = time.monotonic()
-        self._stream = Stream(self.identity.address)
+        self._stream = Stream(self.identity.address, self._rate_hz)
 
     def read(self, timeout_s: float) -> Chunk | None:
         """Return samples as soon as it is certain where they belong: the first after a second.
@@ -321,7 +323,10 @@ class Ppk2:
                 self._port.wait(_QUIET_S)
         self._stream = None
         chunks = [decoder.feed(stream.take(last=True)), decoder.end()]
-        return self._deliver(_joined(chunks)), stream.end()
+        end = stream.end()
+        if end.rate_u is not None and end.rate_u < _RATE_U and not end.uncertain:
+            self._rate_hz = end.rate_hz
+        return self._deliver(_joined(chunks)), end
 
     def close(self) -> None:
         """Stop, switch the supply off, release the port; may be called twice."""
