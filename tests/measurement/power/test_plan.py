@@ -142,3 +142,12 @@ def test_a_linear_drift_hits_both_variants_alike():
     order = np.array(abba("A", "B", 6))
     drift = np.arange(12.0)
     assert drift[order == "A"].mean() == drift[order == "B"].mean()
+
+
+@pytest.mark.parametrize(
+    ("apart_s", "marker"),
+    [(10e-6, "MARKER_WINDOW"), (2e-4, "MARKER_EACH"), (None, "MARKER_WINDOW")],
+)
+def test_pulses_that_a_meter_could_not_tell_apart_become_one_window(apart_s, marker):
+    found = plan_windows(PPK2, 0.03, 0.012, 0.005, restore_s=20e-6, apart_s=apart_s)
+    assert found.marker == marker
