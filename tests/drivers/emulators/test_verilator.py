@@ -166,7 +166,7 @@ def test_a_window_is_as_long_as_its_inference(client, board):
     assert board.take_windows() == []
     assert len(windows) == 3
     for window, ticks in zip(windows, result.ticks, strict=True):
-        assert 0 < window.cycles - ticks < 100  # marker and counter are written one after the other
+        assert 0 < window.cycles - ticks < 200  # marker and counter are written one after the other
         assert window.clocked_cycles == window.cycles
         assert 12 < window.cycles / window.samples < 20
         assert window.toggles == pytest.approx(
