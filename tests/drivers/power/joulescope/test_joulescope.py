@@ -81,6 +81,7 @@ def test_streams_are_aligned_however_they_come(seed, gpi_decimate, every):
 def test_losses_of_every_stream(seed):
     scene = Scene(seed=4)
     scene.i[12_000:12_050] = np.nan
+    scene.v[20_000:20_010] = np.nan
     skip = [("i", 2000, 64), ("v", 5000, 1), ("gpi/1", 16_000, 160), ("i", 30_000, 3000)]
     skip.append(("v", 31_000, 4000))
     chunks, end = capture(scene, seed, skip)
@@ -90,7 +91,7 @@ def test_losses_of_every_stream(seed):
     for start, samples in ((2000, 64), (5000, 1), (8000, 80), (30_000, 5000)):
         lost[start : start + samples] = True
     by_meter = np.zeros(scene.n, bool)
-    by_meter[12_000:12_050] = True
+    by_meter[12_000:12_050] = by_meter[20_000:20_010] = True
     assert np.array_equal(~got["valid"], (lost | by_meter)[:n])
     assert np.isnan(got["current_a"][~got["valid"]]).all()
     assert np.array_equal(got["current_a"][got["valid"]], scene.i[:n][got["valid"]])
@@ -99,9 +100,9 @@ def test_losses_of_every_stream(seed):
     assert (got["logic"][8000:8080] == got["logic"][7999]).all()
     assert [(g.start, g.samples, g.by) for g in end.gaps] == [
         (2000, 64, "counter"), (5000, 1, "counter"), (8000, 80, "counter"),
-        (12_000, 50, "meter"), (30_000, 5000, "counter"),
+        (12_000, 50, "meter"), (20_000, 10, "meter"), (30_000, 5000, "counter"),
     ]  # fmt: skip
-    assert end.lost == 64 + 1 + 80 + 50 + 5000
+    assert end.lost == 64 + 1 + 80 + 50 + 10 + 5000
     assert end.samples + end.lost == n
 
 
