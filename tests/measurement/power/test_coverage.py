@@ -245,3 +245,19 @@ def test_intervals_of_ratios():
     assert np.mean(np.abs(shares) <= 1) >= 0.95
     assert np.sqrt(np.mean(np.square(shares))) > 0.2
     assert np.median(narrower) < 0.1
+
+
+@pytest.mark.parametrize("phase", [0.0, 0.3, 0.5, 0.8])
+def test_talking_around_idle_does_not_slip_into_it(phase):
+    """An edge is known to a sample: one of 50 mA among 100 of 1 mA would be half of idle."""
+    meter = a_meter(np.random.default_rng(1), fine=True)
+    talk, idle = Stretch("talk", 0.0371, 0.05), Stretch("idle", 0.1003, 0.001)
+    run = Stretch("run", 0.5, 0.02, 10)
+    made = make([talk, idle, talk, run, talk, idle, talk], sample_hz=1000.0, phase=phase)
+    recording, spec = made.recording, made.recording.spec
+    found = windows.match(
+        windows.marker_edges(recording.chunks(), 0, DEBOUNCE_S, 1000.0), made.marked, spec
+    )
+    found = [windows.settled(w, 0.0, 1000.0) if w.marked.kind == "idle" else w for w in found]
+    sums = integrate.sums(recording, found, tail.Tail(0.0, 0.0))
+    assert evaluate(sums, replace(meter, spec=spec)).idle_ma == pytest.approx(1.0, rel=1e-6)
