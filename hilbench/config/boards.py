@@ -291,9 +291,9 @@ def _check_whole(found: _Merged) -> None:
     meter = table.get("meter", "none")
     if isinstance(meter, str):
         meter = {"driver": meter}
-    else:
+    if meter["driver"] != "synthetic":
         _check_meter(meter, found)
-    if meter["driver"] == "synthetic":
+    else:
         for key, meaning in (("supply_v", "the supply in V"), ("active_ma", "the current in mA")):
             if key not in table:  # no default: it would become an energy
                 raise ConfigError(

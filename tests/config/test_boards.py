@@ -110,7 +110,7 @@ def test_unknown_key_without_a_near_one_has_no_hint(bench):
         (board(MINIMAL + "timeouts = 3"), "boards.toml: [board.m4] timeouts must be a table, is 3"),
         (board(MINIMAL + "[board.m4.timeouts]\nhelo_s = 1"), "boards.toml: [board.m4.timeouts] unknown key 'helo_s'; known: start_s, hello_s, reply_s, run_s, flash_s (did you mean 'hello_s'?)"),
         (board(MINIMAL + "[board.m4.timeouts]\nrun_s = 0"), "boards.toml: [board.m4.timeouts] run_s is 0, must be above 0"),
-        (board(MINIMAL + 'meter = "syntetic"'), "boards.toml: [board.m4] meter is 'syntetic', must be one of 'none', 'synthetic' (did you mean 'synthetic'?)"),
+        (board(MINIMAL + 'meter = "syntetic"'), "boards.toml: [board.m4] meter is 'syntetic', must be one of 'joulescope', 'lpm01a', 'none', 'ppk2', 'replay', 'synthetic' (did you mean 'synthetic'?)"),
         (board(MINIMAL + 'meter = "synthetic"\nsupply_v = 3.3'), 'boards.toml: [board.m4] meter = "synthetic" needs active_ma, the current in mA while an inference runs; add it, or use meter = "none"'),
         (board(MINIMAL + 'meter = "synthetic"\nactive_ma = 1'), 'boards.toml: [board.m4] meter = "synthetic" needs supply_v, the supply in V while an inference runs; add it, or use meter = "none"'),
         (board('firmware = "p"'), 'boards.toml: [board.m4] has neither emulator nor serial; add emulator = "qemu", or the port of a real board: serial = "/dev/ttyACM0"'),
@@ -160,12 +160,15 @@ def test_boards_of_the_project():
         "microbit": "nrf51",
         "netduino": "stm32f4",
         "riscv": "riscv-vexriscv",
+        "uno-ppk2": "atmega328p",
+        "m4-energy": "mps2-an386",
     }
-    extra = ["m7", "uno", "microbit", "netduino", "riscv"]
+    extra = ["m7", "uno", "microbit", "netduino", "riscv", "uno-ppk2", "m4-energy"]
     assert [i for i, b in boards.items() if "extra" in b.tags] == extra
     assert {i: b.flasher.tool for i, b in boards.items() if b.flasher.tool != "emulator"} == {
         "uno": "avrdude",
         "microbit": "pyocd",
+        "uno-ppk2": "avrdude",
     }
     assert all("emulated" in b.tags for b in boards.values())
 
