@@ -17,7 +17,9 @@ from hilbench.report.tables import TextColumn, print_table
 
 RATES_HZ = (0.01, 0.1, 1.0, 10.0)
 SYNTHETIC = "SYNTHETIC: emulated or assumed currents, nothing here was measured on a chip"
-_SLEEP_COLUMNS = ("sleep_current_ma", "energy_idle_ma")
+_SLEEP_COLUMNS = ("energy_idle_ma",)
+# By the meter, with what the harness does around an inference as in the energy; else the board's.
+_DURATION_COLUMNS = ("energy_inference_us", "latency_us")
 _NO_TIME = {
     "instructions": "its time base counts instructions, which are not a time",
     "unknown": "its ticks are of a program behind a PTY, and no time that anybody knows",
@@ -32,9 +34,9 @@ class DutyCell:
     board: str
     variant: str
     energy_uj: float
-    latency_us: float
+    inference_us: float  # that the energy was spent in
     sleep_ma: float
-    sleep_from: str  # the frame's column, or --sleep-ma
+    sleep_from: str  # measured, or said
     source: str  # of the energy: synthetic, or the instrument
     duty: DutyCycle
 
@@ -81,39 +83,43 @@ def _lacks(row: pd.Series[Any], sleep_ma: float | None) -> str:
         return _NO_TIME[row["time_base"]]
     if math.isnan(row["energy_uj"]):
         return row["error"] or "its energy was not measured; give the board a meter in boards.toml"
-    if math.isnan(row["latency_us"]):
+    if _first(row, _DURATION_COLUMNS) is None:
         return f"its latency in {row['unit'] or 'ticks'} is not known as a time"
     if math.isnan(row["supply_v"]):
         return "its supply voltage is not known; add supply_v in boards.toml"
-    if sleep_ma is None and _sleep(row) is None:
+    if sleep_ma is None and _first(row, _SLEEP_COLUMNS) is None:
         return "its sleep current was not measured; say one: --sleep-ma"
     return ""
 
 
-def _sleep(row: pd.Series[Any]) -> tuple[str, float] | None:
-    known = ((name, row.get(name)) for name in _SLEEP_COLUMNS)
-    return next(((n, float(v)) for n, v in known if v is not None and not math.isnan(v)), None)
+def _first(row: pd.Series[Any], columns: Sequence[str]) -> float | None:
+    """Return the first of the columns that is known."""
+    known = (row.get(name) for name in columns)
+    return next((float(v) for v in known if v is not None and not math.isnan(v)), None)
 
 
 def _cell(
     row: pd.Series[Any], rates_hz: Sequence[float] | None, sleep_ma: float | None
 ) -> DutyCell:
-    name, value = ("--sleep-ma", sleep_ma) if sleep_ma is not None else (_sleep(row) or ("", 0.0))
-    latency_s = float(row["latency_us"]) * _SI["us"]
+    inference_us, measured_ma = _first(row, _DURATION_COLUMNS), _first(row, _SLEEP_COLUMNS)
+    assert inference_us is not None  # _lacks has looked
+    asleep_ma = measured_ma if sleep_ma is None else sleep_ma
+    assert asleep_ma is not None
+    inference_s = inference_us * _SI["us"]
     if rates_hz is None:
-        rates_hz = [r for r in RATES_HZ if r * latency_s <= 1]
+        rates_hz = [r for r in RATES_HZ if r * inference_s <= 1]
     return DutyCell(
         board=row["board"],
         variant=row["variant"],
         energy_uj=float(row["energy_uj"]),
-        latency_us=float(row["latency_us"]),
-        sleep_ma=value,
-        sleep_from=name,
+        inference_us=inference_us,
+        sleep_ma=asleep_ma,
+        sleep_from="measured between windows" if sleep_ma is None else "as --sleep-ma says",
         source=row["energy_source"],
         duty=duty_cycle(
             float(row["energy_uj"]) * _SI["uj"],
-            latency_s,
-            value * _SI["ma"],
+            inference_s,
+            asleep_ma * _SI["ma"],
             float(row["supply_v"]),
             rates_hz,
             synthetic=row["energy_source"] == "synthetic",
@@ -175,8 +181,8 @@ def _print_cells(cells: Sequence[DutyCell], console: Console, mark: str) -> None
         _line(
             console,
             f"{mark}{cell.board} {cell.variant}: {cell.duty.says}; {cell.energy_uj:.4g} uJ and "
-            f"{cell.latency_us:.4g} us an inference, asleep {si(cell.sleep_ma * 1e-3, 'A')} "
-            f"({_said_by(cell.sleep_from)})",
+            f"{cell.inference_us:.4g} us an inference, asleep {si(cell.sleep_ma * 1e-3, 'A')} "
+            f"({cell.sleep_from})",
         )
     for line in _without_life(cells):
         _line(console, line)
@@ -194,10 +200,6 @@ def _without_life(cells: Sequence[DutyCell]) -> list[str]:
         f"no life on {name}: {said[0]}{f'; {more} more' if (more := len(set(said)) - 1) else ''}"
         for name, said in reasons.items()
     ]
-
-
-def _said_by(source: str) -> str:
-    return "as --sleep-ma says" if source == "--sleep-ma" else "measured between windows"
 
 
 def _two_lines(title: str) -> str:

@@ -114,7 +114,9 @@ def test_json(duty):
     assert code == 0
     found = json.loads("\n".join(lines))
     (cell,) = found["cells"]
-    assert (cell["board"], cell["sleep_ma"], cell["sleep_from"]) == ("native", 0.002, "--sleep-ma")
+    assert (cell["board"], cell["sleep_ma"], cell["sleep_from"]) == (
+        "native", 0.002, "as --sleep-ma says",
+    )  # fmt: skip
     points = cell["duty"]["points"]
     assert [p["rate_hz"] for p in points] == [1.0, 20.0]
     assert points[0]["average_w"] == pytest.approx(36.5868e-6)

@@ -134,6 +134,10 @@ def test_evidence_of_windows_says_that_the_rest_was_not_kept(decode, tmp_path):
     assert "windows of the run: 2" in lines
     assert "0 run of 4 1.002000 s 5.000 ms 12.00 mA 12.00 mA 60.00 uC 198.0 uJ 49.50 uJ 0" in lines
     assert "1 idle 1.010000 s 10.00 ms 2.000 mA 2.000 mA 20.00 uC 66.00 uJ - 0" in lines
+    assert (
+        "runs together: 5.000 ms, 60.00 uC, 198.0 uJ; of 4 inferences each: 49.50 uJ, with "
+        "whatever the harness did in the windows"
+    ) in lines
     found = json.loads("\n".join(decode(path, "--json")[1]))
     assert [w["what"] for w in found["windows"]] == ["run of 4", "idle"]
 

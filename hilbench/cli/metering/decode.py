@@ -28,6 +28,8 @@ from hilbench.measurement.power.tail import Tail, fit
 from hilbench.measurement.power.windows import Edges, marker_edges
 from hilbench.power import Marked, MeterSetup, Recording, Window
 
+_WIDE = 120  # columns of a pipe or a file
+
 
 def decode(args: argparse.Namespace) -> int:
     """Print, export and draw what a file holds."""
@@ -41,6 +43,8 @@ def decode(args: argparse.Namespace) -> int:
         print(json.dumps(_as_json(recording, marked), indent=2))
     else:
         console = PipeConsole()
+        if not console.is_terminal:
+            console.width = _WIDE
         print_figures(recording, console)
         if marked is not None:
             print_windows(marked, recording.spec.sample_hz, console)

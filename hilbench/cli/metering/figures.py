@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -158,15 +158,26 @@ def print_windows(marked: MarkedWindows, sample_hz: float, console: Console) -> 
     )
     more = len(marked.sums) - len(shown)
     lines = [f"and {more} more: --json has all"] if more else []
+    _print_lines((*lines, _together(marked.sums), *marked.remarks), console)
+
+
+def _together(windows: Sequence[WindowSums]) -> str:
+    """Of a run's windows idle ones are no part of it."""
+    runs = [w for w in windows if w.window.marked.kind == "run"]
+    if not runs:
+        return "no run window: nothing but idle"
     duration_s, charge_c, energy_j = (
-        sum(getattr(w, name) for w in marked.sums)
-        for name in ("duration_s", "charge_c", "energy_j")
+        sum(getattr(w, name) for w in runs) for name in ("duration_s", "charge_c", "energy_j")
     )
-    lines.append(
-        f"together: {si(duration_s, 's')}, {si(charge_c, 'C')}, {si(energy_j, 'J')}; mean of a "
-        f"window: {si(charge_c / len(marked.sums), 'C')}, {si(energy_j / len(marked.sums), 'J')}"
-    )
-    _print_lines((*lines, *marked.remarks), console)
+    total = f"{si(duration_s, 's')}, {si(charge_c, 'C')}, {si(energy_j, 'J')}"
+    n = sum(w.window.marked.inferences for w in runs)
+    if n:
+        return (
+            f"runs together: {total}; of {n:,} inferences each: {si(energy_j / n, 'J')}, with "
+            "whatever the harness did in the windows"
+        )
+    mean = f"{si(charge_c / len(runs), 'C')}, {si(energy_j / len(runs), 'J')}"
+    return f"together: {total}; mean of a window: {mean}"
 
 
 def _name(number: int, window: WindowSums) -> str:
