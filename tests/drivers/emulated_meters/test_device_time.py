@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import hilbench
+from hilbench import plugins
 from hilbench.board.client import BoardClient
+from hilbench.board.resident import needs_resident, patch_image
 from hilbench.drivers.emulated_meters import device_time
-from hilbench.drivers.emulators import qemu
 from hilbench.drivers.links.serial import open_link
 from hilbench.errors import ConfigError, MeterError, ToolMissingError
 from hilbench.measurement.power import integrate, tail, windows
+from hilbench.models.planner import plan_model
+from hilbench.models.tflite_file import read_model
 from hilbench.power import Marked
+from hilbench.protocol.messages import RunFlag
 from hilbench.recordings import load_evidence, write_evidence
 from hilbench.records import BoardConfig, CurrentModel, Edge, MeterConfig, Timeouts
 from tests.drivers.emulators.emulated_line import TIMEOUT_S, image_or_skip
 
+ZOO = Path(hilbench.__path__[0]) / "zoo" / "digits"
 SUPPLY_V = 3.0
 MODEL = CurrentModel(idle_ma=2.0, active_ma=12.0)
 IDLE = (Edge(100.0, high=True, asleep=True), Edge(100.05, high=False))
@@ -144,27 +152,56 @@ def test_edges_that_are_no_pulses():
         )
 
 
-@pytest.mark.qemu
-def test_a_board_in_qemu_has_its_pause_and_its_energy():
-    """Edges of a real emulator: the pause is drawn asleep, as long as the firmware says."""
-    image = image_or_skip("mps2-an386")
-    config = BoardConfig("m4", "mps2-an386", emulator_args=(("plugin", "classes"),))
+@pytest.mark.parametrize(
+    ("port", "emulator", "arguments"),
+    [
+        pytest.param("mps2-an386", "qemu", {"plugin": "classes"}, marks=pytest.mark.qemu),
+        pytest.param("nrf51", "qemu", {"plugin": "classes"}, marks=pytest.mark.qemu),
+        pytest.param("atmega328p", "simavr", {"pace": "free"}, marks=pytest.mark.bench),
+        pytest.param("riscv-vexriscv", "verilator", {}, marks=pytest.mark.bench),
+    ],
+)
+def test_what_the_firmware_tells_finds_its_windows_in_the_trace(
+    port, emulator, arguments, tmp_path
+):
+    """The device's own durations against the emulator's edges, and energy against the truth."""
+    plan = plan_model(read_model(ZOO / "mlp_int8.tflite"))
+    image = image_or_skip(port)
+    image = patch_image(image, plan, tmp_path) if needs_resident(image) else image
+    config = BoardConfig(port, port, emulator_args=tuple(arguments.items()))
     try:
-        emulated = qemu.start(config, TIMEOUT_S)
+        emulated = plugins.load("emulators", emulator).start(config, TIMEOUT_S)
     except ToolMissingError as error:
         pytest.skip(str(error))
     try:
         emulated.flash(image)
-        link = open_link(emulated.link_address, 115200)
-        client = BoardClient(link, "m4", Timeouts(), baud=115200)
-        hello = client.hello()
-        ticks = client.idle(30_000, marker=True)
+        client = BoardClient(
+            open_link(emulated.link_address, 115200), port, Timeouts(), baud=115200
+        )
+        tick_s = 1 / client.hello().counter_hz
+        client.load(plan.data, bytes.fromhex(plan.sha256))
+        vectors = np.zeros((1, plan.input.bytes), np.uint8)
+        client.run(vectors)
+        marked = []
+        for n in (20, 30):
+            marked.append(Marked("idle", 0, client.idle(20_000, marker=True) * tick_s, tick_s))
+            ran = client.run(vectors, iterations=n, flags=RunFlag.MARKER_WINDOW, want_ticks=False)
+            marked.append(Marked("run", n, ran.window_ticks * tick_s, tick_s))
         client.close()
         edges = emulated.marker_edges()
     finally:
         emulated.stop()
-    told_s = ticks / hello.counter_hz
-    recording, (injected,) = device_time.trace(board(), edges)
-    assert injected.charge_c == pytest.approx(2e-3 * told_s, rel=1e-3)
-    current, _ = samples(recording)
-    assert current == pytest.approx(2e-3)
+    recording, truth = device_time.trace(board(), edges)
+    hz = recording.spec.sample_hz
+    seen = windows.marker_edges(recording.chunks(), 3, 0.0, hz)
+    found = windows.match(seen, marked, recording.spec)
+    assert [w.marked.kind for w in found] == ["idle", "run", "idle", "run"]
+    sums = integrate.sums(recording, found, tail.fit(recording, found))
+    for one, injected in zip(sums, truth, strict=True):
+        # The truth: what is drawn asleep or working, for as long as the firmware says.
+        current_a = 2e-3 if one.window.marked.kind == "idle" else 12e-3
+        told_c = current_a * one.window.marked.duration_s
+        assert injected.charge_c == pytest.approx(told_c, rel=5e-3)
+        # An edge is known to a sample's time.
+        edge_c = 2 * 12e-3 / hz
+        assert one.charge_c == pytest.approx(injected.charge_c, abs=edge_c)
