@@ -24,7 +24,7 @@ import shutil
 import struct
 import zipfile
 import zlib
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -212,12 +212,20 @@ def _wanted(
     return merged
 
 
+def _overlapping(
+    wanted: Sequence[tuple[int, int]], first: int, last: int
+) -> Sequence[tuple[int, int]]:
+    """Return those of sorted ranges that do not touch that have a sample in [first, last)."""
+    begin = bisect_right(wanted, first, key=lambda stretch: stretch[1])
+    return wanted[begin : bisect_left(wanted, last, key=lambda stretch: stretch[0])]
+
+
 def _select(recording: Recording, wanted: Sequence[tuple[int, int]], codes: Codes) -> int:
     """Spool the chunks that are wanted and their context; return the capture's length."""
     at = 0
     for chunk in recording.chunks():
         first, last = chunk.start - CONTEXT_SAMPLES, chunk.start + len(chunk) + CONTEXT_SAMPLES
-        if any(start < last and first < end for start, end in wanted):
+        if _overlapping(wanted, first, last):
             codes.add(chunk)
         at = chunk.start + len(chunk)
     codes.flush()
@@ -339,7 +347,7 @@ def _compare(
             break
         if other.start != chunk.start or len(other) != len(chunk):
             continue
-        for start, end in wanted:
+        for start, end in _overlapping(wanted, chunk.start, chunk.start + len(chunk)):
             part = slice(max(start - chunk.start, 0), max(end - chunk.start, 0))
             if not _equal(chunk, other, part):
                 raise StoreError(
