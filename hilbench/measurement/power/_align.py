@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+NEARLY = 0.25  # squared tolerances: of residuals at half the tolerance and at none
+
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -37,6 +39,7 @@ class Told:
     length: Floats
     sign: NDArray[np.int8]
     tolerance: Floats  # without the events' own reach
+    same: Floats  # edges that differ by less are one place
 
     def __len__(self) -> int:
         """Return the number of windows."""
@@ -45,7 +48,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Alignment:
-    """``first`` and ``last`` event of every window; ``rival`` is one that could be elsewhere."""
+    """``first`` and ``last`` event of every window; ``rival``: one with two places that fit."""
 
     first: Ints
     last: Ints
@@ -77,7 +80,8 @@ def align(
         events: where something happened.
         told: what should be there.
         shared: the last event of a window may be the first of the next.
-        margin: a rival place counts when it costs less than this more, in squared tolerances.
+        margin: a rival place that shares less than half with the chosen one counts when it costs
+            less than this more, in squared tolerances; a nearer one when it costs ``NEARLY`` as much.
     """
     used = 1 if shared else 2  # events that a window takes from its neighbours
     pairs = []
@@ -95,8 +99,10 @@ def align(
     rival = None
     for i, pair in enumerate(pairs):
         total = ahead[i] + behind[i] - pair.cost
-        close = total < total.min() + margin
-        if (close & _elsewhere(events, pair, first[i], last[i])).any():
+        moved, elsewhere = _other(events, pair, first[i], last[i])
+        moved -= events.reach[pair.first] + events.reach[pair.last]
+        extra = total - total[(pair.first == first[i]) & (pair.last == last[i])]
+        if ((elsewhere & (extra < margin)) | ((moved > told.same[i]) & (extra < NEARLY))).any():
             rival = i
             break
     return Alignment(first, last, rival)
@@ -156,11 +162,12 @@ def _trace(pairs: list[_Pairs], totals: list[Floats], *, shared: bool) -> tuple[
     return first, last
 
 
-def _elsewhere(events: Events, pair: _Pairs, first: int, last: int) -> NDArray[np.bool_]:
-    """Return which pairs share less than half with the chosen one: another place altogether."""
+def _other(events: Events, pair: _Pairs, first: int, last: int) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return how far pairs are from the chosen one, and which share less than half with it."""
     start, end = events.at[pair.first], events.at[pair.last]
     common = np.minimum(end, events.at[last]) - np.maximum(start, events.at[first])
-    return np.asarray(common < 0.5 * (events.at[last] - events.at[first]))
+    moved = np.abs(start - events.at[first]) + np.abs(end - events.at[last])
+    return moved, np.asarray(common < 0.5 * (events.at[last] - events.at[first]))
 
 
 def _misfit(events: Events, told: Told, *, shared: bool) -> Misfit:

@@ -7,7 +7,7 @@ edge, so that two edges make the 1 / sqrt(6) sample that the count of a pulse at
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +21,9 @@ U_SAMPLE = 1 / np.sqrt(12)  # of a rectangular distribution one wide
 BOARD_CLOCK_LIMIT = 0.03  # relative: an internal RC oscillator over temperature
 MARKER_LIMIT_S = 20e-6  # between the pin and the reading of the counter, both edges together
 CLOCK_WANDER = 0.1  # share of the clocks' limits by which their ratio changes within a capture
+
+
+RATIOS = 41  # of the clocks that are tried: closer than they may wander
 
 
 @dataclass(frozen=True)
@@ -249,25 +252,49 @@ def place(
     duration = np.array([m.duration_s for m in marked]) * clocks.sample_hz
     fixed = 2 * np.array([m.tick_s for m in marked]) + clocks.marker_limit_s
     fixed *= clocks.sample_hz
-    told = Told(duration, sign, duration * clocks.limit + fixed)
-    found = _placed(align(events, told, shared=shared, margin=margin), marked, clocks, tier)
+
+    def aligned(ratio: ClockRatio | None) -> Alignment | Misfit:
+        seen, limit = 1.0, clocks.limit
+        if ratio is not None:
+            seen = ratio.ratio
+            limit = min(clocks.limit, CLOCK_WANDER * clocks.limit + 3 * ratio.u_ratio)
+        told = Told(duration * seen, sign, duration * limit + fixed, 2 * fixed)
+        return align(events, told, shared=shared, margin=margin)
+
+    def ratio_of(found: Alignment) -> ClockRatio:
+        return _median_ratio(_windows(found, events, u, marked, tier), clocks.sample_hz)
+
+    found = _placed(aligned(None), marked, clocks, tier)
     if len(marked) > 1:  # one window alone says nothing about the ratio
-        windows = _windows(found, events, u, marked, tier)
-        ratio = _median_ratio(windows, clocks.sample_hz)
-        wander = np.minimum(clocks.limit, CLOCK_WANDER * clocks.limit + 3 * ratio.u_ratio)
-        told = Told(duration * ratio.ratio, sign, duration * wander + fixed)
-        found = _placed(align(events, told, shared=shared, margin=margin), marked, clocks, tier)
+        closer = aligned(ratio_of(found))
+        if isinstance(closer, Misfit):  # something spurious suits a window better at ratio 1
+            closer = _other_ratio(aligned, ratio_of, clocks) or closer
+        found = _placed(closer, marked, clocks, tier)
     windows = _windows(found, events, u, marked, tier)
     if found.rival is not None:
         i = found.rival
         measured = (windows[i].end - windows[i].start) / clocks.sample_hz
         raise WindowError(
             f"{_name(marked, i)} lasts {marked[i].duration_s:.6f} s by the device, and two "
-            f"{PULSES[tier]} fit it, the better one {measured:.6f} s, tolerance "
-            f"{told.tolerance[i] / clocks.sample_hz:.6f} s; {ADVICE[tier]}, or let windows last "
-            "differently, then measure again"
+            f"{PULSES[tier]} fit it, the better one {measured:.6f} s; {ADVICE[tier]}, or let windows "
+            "last differently, then measure again"
         )
     return windows
+
+
+def _other_ratio(
+    aligned: Callable[[ClockRatio | None], Alignment | Misfit],
+    ratio_of: Callable[[Alignment], ClockRatio],
+    clocks: Clocks,
+) -> Alignment | None:
+    """Try all ratios of the clocks within their limits; take the only alignment that there is."""
+    found: dict[tuple[int, ...], Alignment] = {}
+    for ratio in np.linspace(1 - clocks.limit, 1 + clocks.limit, RATIOS):
+        first = aligned(ClockRatio(float(ratio), 0.0))
+        again = aligned(ratio_of(first)) if isinstance(first, Alignment) else first
+        if isinstance(again, Alignment):
+            found[(*again.first, *again.last)] = again
+    return next(iter(found.values())) if len(found) == 1 else None
 
 
 PULSES = {"gpio": "marker pulses", "pattern": "pairs of steps", "edge": "pairs of steps"}
@@ -360,8 +387,10 @@ def settled(window: Window, tau_s: float, sample_hz: float) -> Window:
     start = window.start + 5 * tau_s * sample_hz + guard
     end = window.end - guard
     if start + 1 > end:
+        out_s = 5 * tau_s + 2 * guard / sample_hz
         raise WindowError(
-            f"{window.marked.kind} window lasts {window.marked.duration_s:.6f} s, its current "
-            f"settles in 5 time constants of {tau_s:.6f} s; idle for {10 * tau_s:.6f} s or longer"
+            f"{window.marked.kind} window lasts {window.marked.duration_s:.6f} s, of which "
+            f"{out_s:.6f} s are left out until its current has settled (5 time constants of "
+            f"{tau_s:.6f} s) and at uncertain edges; idle for {2 * out_s:.6f} s or longer"
         )
     return replace(window, start=start, end=end)
