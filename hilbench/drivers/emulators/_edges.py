@@ -93,35 +93,67 @@ class MarkerRegister:
         return None
 
 
-def edges(board_id: str, lines: Iterable[str], register: MarkerRegister) -> Iterator[MarkerEdge]:
-    """Read QEMU's log: what was stored, then the plugin's line about that store; counter readings.
+class EdgeReader:
+    """Reads QEMU's log as it grows: what was stored, then the plugin's line about that store.
 
-    The pin is low before the first store; one that does not change it is no edge.
+    The pin is low before the first store; one that does not change it is no edge. Between them the
+    counter's readings say how far it came.
 
-    Raises:
-        BoardError: a line that fits neither, or a store of which the value is not told.
+    Attributes:
+        edges: so far, oldest first.
     """
-    high, told, wanted = False, False, None
-    counter, read, ticks = register.counter, None, 0
-    for line in lines:
-        if (found := _ACCESS.match(line)) is not None:
-            offset, value = int(found["offset"], 16), int(found["value"], 16)
-            if found["event"] == register.trace_event:
-                wanted, told = register.level(offset, value), True
-            elif found["event"] == counter.trace_event and offset == counter.offset:
-                ticks += 0 if read is None else counter.ticks(read, value)
-                read = value
-        elif line.startswith(_STAMP) and told:
-            told = False
-            if wanted is not None and wanted != high:
-                high = wanted
-                yield _stamped("rise" if high else "fall", line.split()[2:], ticks)
-                read, ticks = None, 0
-        else:
-            raise BoardError(
-                f"board {board_id}: QEMU's log has {line!r} where a marker edge is expected; "
-                "report this with QEMU's version"
+
+    def __init__(self, board_id: str, register: MarkerRegister) -> None:
+        self.edges: list[MarkerEdge] = []
+        self._board_id = board_id
+        self._register = register
+        self._high = False
+        self._stored = False  # the stamp of a store comes next ...
+        self._level: bool | None = None  # ... which leads to this level, or to none
+        self._counter: int | None = None
+        self._ticks = 0
+
+    def read(self, lines: Iterable[str]) -> None:
+        """Take the next lines.
+
+        Raises:
+            BoardError: a line that fits neither, or a store of which the value is not told.
+        """
+        for line in lines:
+            if (found := _ACCESS.match(line)) is not None:
+                self._access(found["event"], int(found["offset"], 16), int(found["value"], 16))
+            elif line.startswith(_STAMP) and self._stored:
+                self._stored = False
+                if self._level is not None and self._level != self._high:
+                    self._edge(line.split()[2:])
+            else:
+                raise BoardError(
+                    f"board {self._board_id}: QEMU's log has {line!r} where a marker edge is "
+                    "expected; report this with QEMU's version"
+                )
+
+    def _access(self, event: str, offset: int, value: int) -> None:
+        counter = self._register.counter
+        if event == self._register.trace_event:
+            self._level, self._stored = self._register.level(offset, value), True
+        elif event == counter.trace_event and offset == counter.offset:
+            if self._counter is not None:
+                self._ticks += counter.ticks(self._counter, value)
+            self._counter = value
+
+    def _edge(self, words: list[str]) -> None:
+        instructions, cycles, *counts = words
+        self._high = not self._high
+        self.edges.append(
+            MarkerEdge(
+                "rise" if self._high else "fall",
+                int(instructions),
+                None if cycles == "-" else int(cycles),
+                dict(zip(CLASSES, map(int, counts), strict=True)),
+                self._ticks,
             )
+        )
+        self._counter, self._ticks = None, 0
 
 
 def device_time(
@@ -146,14 +178,3 @@ def device_time(
         rise = None
     if rise is not None:
         yield Edge(rise + slept_s, high=True)
-
-
-def _stamped(kind: Literal["rise", "fall"], words: list[str], ticks: int) -> MarkerEdge:
-    instructions, cycles, *counts = words
-    return MarkerEdge(
-        kind,
-        int(instructions),
-        None if cycles == "-" else int(cycles),
-        dict(zip(CLASSES, map(int, counts), strict=True)),
-        ticks,
-    )

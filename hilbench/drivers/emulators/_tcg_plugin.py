@@ -15,10 +15,10 @@ from pathlib import Path
 from hilbench.drivers.emulators._compile import compiled
 from hilbench.drivers.emulators._edges import (
     CounterRegister,
+    EdgeReader,
     MarkerEdge,
     MarkerRegister,
     device_time,
-    edges,
 )
 from hilbench.errors import BoardError, ConfigError
 from hilbench.records import Edge
@@ -91,8 +91,9 @@ class TcgPlugin:
             why='plugin = "classes" needs it',
             version=version,
         )
-        self._board_id = board_id
         self._register = register
+        self._reader = EdgeReader(board_id, register)
+        self._read_bytes = 0
         self._last = b""
         self._log = os.memfd_create("hilbench-tcg")
         options = [f"marker={address:#x}" for address in register.addresses]
@@ -113,21 +114,25 @@ class TcgPlugin:
 
     def instruction_edges(self) -> list[MarkerEdge]:
         """Return the edges so far, oldest first."""
-        data = self._written()
+        data = self._unread()
         whole = data[: data.rfind(b"\n") + 1]  # QEMU may be about to write the rest
-        return list(edges(self._board_id, whole.decode().splitlines(), self._register))
+        self._reader.read(whole.decode().splitlines())
+        self._read_bytes += len(whole)
+        self._last = self._last[len(whole) :]
+        return list(self._reader.edges)
 
     def close(self) -> None:
         """Keep what was written until now; may be called twice."""
         if self._log >= 0:
-            self._last = self._written()
+            self._last = self._unread()
             os.close(self._log)
             self._log = -1
 
-    def _written(self) -> bytes:
+    def _unread(self) -> bytes:
         if self._log < 0:
             return self._last
-        return os.pread(self._log, os.fstat(self._log).st_size, 0)
+        size = os.fstat(self._log).st_size
+        return os.pread(self._log, size - self._read_bytes, self._read_bytes)
 
 
 @cache

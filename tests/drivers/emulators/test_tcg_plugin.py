@@ -13,7 +13,7 @@ import pytest
 import hilbench
 from hilbench.board.client import BoardClient
 from hilbench.drivers.emulators import _tcg_plugin
-from hilbench.drivers.emulators._edges import CLASSES, device_time, edges
+from hilbench.drivers.emulators._edges import CLASSES, EdgeReader, device_time
 from hilbench.drivers.links.serial import open_link
 from hilbench.errors import BoardError, ConfigError, ToolMissingError
 from hilbench.models.planner import plan_model
@@ -198,6 +198,14 @@ GPIO = _tcg_plugin._MARKERS["microbit"]
 
 def stamp(instructions):
     return f"hilbench-tcg 0x1 {instructions} - 1 2 3 4 5 6 7 8 9"
+
+
+def edges(board_id, lines, register):
+    """Of a log that comes line by line."""
+    reader = EdgeReader(board_id, register)
+    for line in lines:
+        reader.read([line])
+    return reader.edges
 
 
 def led(value, offset=0):
