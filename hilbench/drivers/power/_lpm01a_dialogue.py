@@ -15,7 +15,7 @@ from hilbench.errors import MeterError
 
 REPLY_S = 5.0
 _DETAIL_S = 0.5  # the line "Error detail" follows at once
-_QUIET_S = 0.1  # a stream that says nothing for so long has ended
+_QUIET_S = 0.05  # a stream that says nothing for so long has ended
 _POLL_S = 0.05
 CALIBRATION_S = 10.0  # takes about 1.5 s
 FIRMWARE_MIN = (1, 0, 6)

@@ -117,15 +117,8 @@ class Joulescope:
             emulated=emulated,
             calibration="",
         )
-
-    @property
-    def spec(self) -> MeterSpec:
-        """Return what is delivered as configured last.
-
-        Raises:
-            MeterError: not configured yet.
-        """
-        return self._configured().spec
+        # Until configure(): its best rate.
+        self.spec: MeterSpec = settings(self._model, MeterSetup(0.0, supplies=False)).spec
 
     def configure(self, setup: MeterSetup) -> None:
         """Prepare a capture.
@@ -140,7 +133,7 @@ class Joulescope:
         self._publish("h/fs", asked.sample_hz)
         if asked.vref is not None:
             self._publish("c/gpio/vref", asked.vref)
-        self._settings = asked
+        self._settings, self.spec = asked, asked.spec
 
     def set_supply(self, *, on: bool) -> None:  # noqa: ARG002 - interface
         """Refuse.

@@ -31,7 +31,7 @@ from hilbench.drivers.power._host_rate import HostRate
 from hilbench.drivers.power._lpm01a_blocks import BLOCK, Blocks, Piece, chunk, pieces_of
 from hilbench.drivers.power._lpm01a_dialogue import Dialogue, identify, set_voltage
 from hilbench.drivers.power._lpm01a_port import Port
-from hilbench.drivers.power._lpm01a_settings import MODEL, VOLT_LIMIT, Settings, settings
+from hilbench.drivers.power._lpm01a_settings import MODEL, VOLT_LIMIT, VOLT_MAX, Settings, settings
 from hilbench.errors import MeterError
 from hilbench.power import CaptureEnd, Chunk, MeterIdentity, MeterSetup, MeterSpec
 from hilbench.records import MeterConfig
@@ -80,18 +80,8 @@ class Lpm01a:
             emulated=address.startswith("/dev/pts/"),
             calibration="",
         )
-        self._spec: MeterSpec | None = None
-
-    @property
-    def spec(self) -> MeterSpec:
-        """Return what is delivered as configured last.
-
-        Raises:
-            MeterError: not configured yet.
-        """
-        self._configured()
-        assert self._spec is not None
-        return self._spec
+        # Until configure(): the meter's best that still tells edges.
+        self.spec: MeterSpec = settings(MeterSetup(VOLT_MAX, supplies=True)).spec()
 
     def configure(self, setup: MeterSetup) -> None:
         """Prepare a capture; takes 2 s, as the meter calibrates itself at the new voltage.
@@ -108,7 +98,7 @@ class Lpm01a:
                 self._dialogue.command(command)
             address = self.identity.address
             self._read_v = set_voltage(self._dialogue, address, asked.supply_v, VOLT_LIMIT)
-            self._settings, self._spec = asked, asked.spec()
+            self._settings, self.spec = asked, asked.spec()
 
     def set_supply(self, *, on: bool) -> None:
         """Switch the board's supply.
@@ -247,7 +237,10 @@ class Lpm01a:
                     f"press its reset button"
                 )
             words += self._port.read(_SLICE_S)
-        while b"summary end" not in words and (data := self._port.read(_QUIET_S)):
+        # The summary follows at once; older firmware has none.
+        while b"summary end" not in words and time.monotonic() < deadline_s:
+            if not (data := self._port.read(_QUIET_S)):
+                break
             words += data
         return bytes(words)
 

@@ -439,7 +439,7 @@ def test_order_of_calls():
     with Shield() as shield:
         meter = opened(shield)
         with pytest.raises(MeterError) as error:
-            _ = meter.spec
+            meter.start()
         assert sentence(error, shield) == (
             "the LPM01A at PTY is not configured; call configure() first"
         )

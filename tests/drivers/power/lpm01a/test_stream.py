@@ -370,3 +370,14 @@ def test_transmit_load_and_overflow_bit():
     got, blocks = decode(BINARY, [data])
     assert np.array_equal(got.current_a, BINARY_TRUTH)
     assert blocks.load_percent == 97
+
+
+def test_lost_byte_in_a_constant_current():
+    """No word looks wrong until the next time stamp, whose first byte was taken for half a word."""
+    words = [0x4148] * (4 * BLOCK)
+    data = wire.binary_stream(words, 100_000)
+    cut = 9 + 2 * BLOCK + 9 + 601
+    got, blocks = decode(BINARY, [data[:cut], data[cut + 1 :]])
+    assert [(g.start, g.samples) for g in blocks.gaps] == [(1000, 1000)]
+    assert len(got) == len(words)
+    check_never_wrong(got, np.full(len(words), wire.word_value(0x4148)), None, cut)
