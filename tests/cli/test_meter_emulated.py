@@ -119,6 +119,18 @@ def test_a_pipe_that_closes_loses_no_data(ppk2, tmp_path):
     assert load_evidence(path).end.samples > 0
 
 
+def test_a_reader_of_figures_that_leaves_does_not_cost_the_export(tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text("current_ma\n" + "2\n" * 100)
+    argv = command("decode", table, "--rate", "1000", "--supply", "3", "-o", tmp_path / "t.npz")
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        err = process.stderr.read()
+        process.wait(LIMIT_S)
+    assert err == b""
+    assert load_evidence(tmp_path / "t.npz").end.samples == 100
+
+
 def test_unplugged(tmp_path):
     path = tmp_path / "t.npz"
     meter = MeterProcess("ppk2", "desk", ["--fault", "unplug:at=120000"], 10.0)

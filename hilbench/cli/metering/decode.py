@@ -39,6 +39,11 @@ def decode(args: argparse.Namespace) -> int:
     setup = MeterSetup(supply_v, supplies=False, sample_hz=args.rate, args=parse_args(args.arg))
     recording = load(args.file, setup, args.filter)
     marked = _marked(args, recording) if args.marker is not None else _of_run(recording)
+    # Files first: whoever reads the figures may leave early.
+    if args.output is not None:
+        save(recording, args.output, args.format)
+    if args.plot is not None:
+        plot(recording, args.plot, [] if marked is None else [w.window for w in marked.sums])
     if args.json:
         print(json.dumps(_as_json(recording, marked), indent=2))
     else:
@@ -48,10 +53,6 @@ def decode(args: argparse.Namespace) -> int:
         print_figures(recording, console)
         if marked is not None:
             print_windows(marked, recording.spec.sample_hz, console)
-    if args.output is not None:
-        save(recording, args.output, args.format)
-    if args.plot is not None:
-        plot(recording, args.plot, [] if marked is None else [w.window for w in marked.sums])
     return 0
 
 
