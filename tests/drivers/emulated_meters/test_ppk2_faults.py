@@ -228,7 +228,7 @@ def test_after_a_range_switch_three_samples_are_unsettled(start, connect, edges)
     current_ua = np.array(
         [calibration.convert(w & 0x3FFF, w >> 14 & 7, 3000) for w in words.tolist()]
     )
-    ups = np.flatnonzero((np.diff(seen) == 3) & (np.arange(len(seen) - 1) < 5000)) + 1
+    ups = np.flatnonzero((seen[1:5000] == 3) & (seen[:4999] < 3)) + 1
     assert len(ups) >= 4
     for up in ups:
         # The first sample's share of the step is by the phase of the edge.
