@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hilbench.errors import ToolMissingError, UsageError
 from hilbench.power import MeterIdentity, Recording, Window
@@ -22,7 +21,6 @@ _DPI = 150
 _TRACE, _RUN, _IDLE, _LOST = "#000000", "#E69F00", "#56B4E9", "#D55E00"
 _UNITS = ((1.0, "A"), (1e-3, "mA"), (1e-6, "uA"), (1e-9, "nA"))
 _TIMES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"))
-_VOLTAGES = {"measured": "measured", "set": "set", "declared": "declared"}
 
 
 def plot_waveform(
@@ -91,7 +89,7 @@ def _draw(
     axes.plot(times, waveform.mean_a / per_a, color=_TRACE, linewidth=1.0, label="mean")
     _missing(axes, recording, waveform, at)
     axes.set_xlim(0, at(waveform.samples))
-    axes.margins(y=0.08)
+    axes.set_ylim(*_limits(waveform, per_a))
     axes.set_xlabel(f"time ({time_unit})")
     axes.set_ylabel(f"current ({unit})")
     axes.grid(visible=True, color="#DDDDDD", linewidth=0.6)
@@ -106,39 +104,47 @@ def _draw(
         )  # fmt: skip
 
 
-def _windows(axes: Any, windows: Sequence[Window], at: Any) -> None:
-    shades = {"run": (_RUN, 0.45, "run window"), "idle": (_IDLE, 0.35, "idle window")}
-    told: set[str] = set()
-    for window in windows:
-        kind = window.marked.kind
-        colour, alpha, label = shades[kind]
-        count = sum(1 for other in windows if other.marked.kind == kind)
-        axes.axvspan(
-            at(window.start), at(window.end), color=colour, alpha=alpha, linewidth=0, zorder=0.5,
-            label=None if kind in told else f"{label}{'s' if count > 1 else ''} ({count})",
-        )  # fmt: skip
-        told.add(kind)
+def _windows(axes: Any, windows: Sequence[Window], at: Callable[[float], float]) -> None:
+    for kind, colour, alpha in (("run", _RUN, 0.45), ("idle", _IDLE, 0.35)):
+        spans = [(at(w.start), at(w.end)) for w in windows if w.marked.kind == kind]
+        label = f"{kind} window{'s' * (len(spans) > 1)} ({len(spans):,})"
+        _shade(axes, spans, facecolor=colour, edgecolor=colour, alpha=alpha, label=label)
 
 
-def _missing(axes: Any, recording: Recording, waveform: Waveform, at: Any) -> None:
+def _missing(
+    axes: Any, recording: Recording, waveform: Waveform, at: Callable[[float], float]
+) -> None:
     """Mark what is not there: lost by the meter, or not kept."""
     kept = getattr(recording, "kept", None)
     if kept is not None:
         edges = [0, *(sample for stretch in kept for sample in stretch), waveform.samples]
-        holes = [(a, b) for a, b in zip(edges[0::2], edges[1::2], strict=True) if b > a]
-        for k, (a, b) in enumerate(holes):
-            axes.axvspan(
-                at(a), at(b), facecolor="#F2F2F2", edgecolor="#BBBBBB", hatch="//", linewidth=0,
-                zorder=0.4, label=None if k else "not kept",
-            )  # fmt: skip
+        holes = zip(edges[0::2], edges[1::2], strict=True)
+        spans = [(at(begin), at(end)) for begin, end in holes if end > begin]
+        _shade(axes, spans, facecolor="#F2F2F2", edgecolor="#BBBBBB", hatch="//", label="not kept")
     gaps = recording.end.gaps
     if gaps:
-        middles: NDArray[np.float64] = np.array([at(gap.start + gap.samples / 2) for gap in gaps])
+        middles = [at(gap.start + gap.samples / 2) for gap in gaps]
         axes.plot(
             middles, np.zeros(len(middles)), linestyle="none", marker="^", markersize=7,
             color=_LOST, transform=axes.get_xaxis_transform(), clip_on=False, zorder=6,
-            label=f"lost ({recording.end.lost:,} samples in {len(gaps)} gap{'s' * (len(gaps) > 1)})",
+            label=f"lost ({recording.end.lost:,} samples in {len(gaps):,} gap{'s' * (len(gaps) > 1)})",
         )  # fmt: skip
+
+
+def _shade(axes: Any, spans: Sequence[tuple[float, float]], **style: Any) -> None:
+    """Shade stretches of time over the whole height; even the shortest is a line."""
+    if spans:
+        ranges = [(begin, end - begin) for begin, end in spans]
+        height = axes.get_xaxis_transform()
+        axes.broken_barh(ranges, (0, 1), transform=height, linewidth=0.5, zorder=0.5, **style)
+
+
+def _limits(waveform: Waveform, per_a: float) -> tuple[float, float]:
+    """Return the lowest and highest current to show: 0 is always there."""
+    low = float(np.nanmin(waveform.low_a, initial=0.0)) / per_a
+    high = float(np.nanmax(waveform.high_a, initial=0.0)) / per_a
+    margin = 0.08 * ((high - low) or 1.0)
+    return low - margin, high + margin
 
 
 def _range_label(waveform: Waveform, rate_hz: float) -> str:
@@ -158,9 +164,9 @@ def _meter(who: MeterIdentity) -> str:
 
 def _subtitle(recording: Recording, length_s: float) -> str:
     spec = recording.spec
-    supply = "" if spec.voltage == "measured" else f"{recording.setup.supply_v:g} V "
+    supply = "voltage" if spec.voltage == "measured" else f"{recording.setup.supply_v:g} V"
     parts = [
-        f"{supply}{spec.voltage}" if supply else "voltage measured",
+        f"{supply} {spec.voltage}",
         f"{spec.sample_hz:,.6g} samples/s".replace(",", " "),
         f"{length_s:.4g} s",
     ]

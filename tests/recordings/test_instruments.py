@@ -61,7 +61,7 @@ GAPS = ("gap:at=31000,samples=64", "gap:at=45000,samples=1", "gap:at=70000,sampl
 
 @pytest.mark.parametrize(
     ("driver", "samples", "sample_hz"),
-    [("ppk2", 120_000, None), ("lpm01a", 60_000, 50_000.0), ("lpm01a", 2_000, 2_000.0)],
+    [("ppk2", 80_000, None), ("lpm01a", 30_000, 50_000.0), ("lpm01a", 1_000, 2_000.0)],
 )
 def test_codes_of_a_live_capture(tmp_path, request, driver, samples, sample_hz):
     marker, faults = ("D0", GAPS) if driver == "ppk2" else ("D7", ())
