@@ -133,8 +133,8 @@ def test_refusals(old, new, sentence):
 
 
 def test_gain_must_rise_all_over_the_range():
+    text = unit.METADATA.replace("GS3: 2.4217", "GS3: -9.9").replace("GI3: 0.9519", "GI3: 0.6")
     with pytest.raises(CalibrationError) as caught:
-        text = unit.METADATA.replace("GS3: 2.4217", "GS3: -9.9").replace("GI3: 0.9519", "GI3: 0.6")
         parse(text.encode(), "/dev/ttyACM0")
     assert str(caught.value) == (
         AT + "has GS3: -9.9 and GI3: 0.6, a gain of -0.39 at 0.05 A, limit above 0" + CORRUPT

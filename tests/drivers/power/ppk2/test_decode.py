@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -158,7 +160,7 @@ def test_decode_again():
     setup = MeterSetup(unit.SUPPLY_V, supplies=True)
     chunks = list(decode(words.tobytes(), IDENTITY, setup, 500))
     assert chunks[0].start == 500
-    assert all(a.start + len(a) == b.start for a, b in zip(chunks, chunks[1:], strict=False))
+    assert all(a.start + len(a) == b.start for a, b in pairwise(chunks))
     assert b"".join(c.raw for c in chunks) == words.tobytes()
     assert all(c.voltage_v == 3.3 for c in chunks)
     vendor = MeterSetup(unit.SUPPLY_V, supplies=True, args=(("filter", "vendor"),))

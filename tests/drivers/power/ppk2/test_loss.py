@@ -84,7 +84,7 @@ def test_gap_in_the_first_second():
 
 def test_known_rate_has_no_first_second():
     rng = np.random.default_rng(1)
-    looks, length = arrivals(rng, 4.0, [(30_000, 64)], 2e-3)
+    looks, _ = arrivals(rng, 4.0, [(30_000, 64)], 2e-3)
     _, end = received(looks, rate_hz=1e5 * (1 + 2e-3))
     assert (end.lost, end.uncertain) == (64, 0)
 
@@ -110,7 +110,7 @@ def test_late_at_the_end_is_said():
         Look(k.data, k.before_s + 7e-4, k.after_s + 7e-4) if k.before_s > begin else k
         for k in looks
     ]
-    _, end = received(late[: len(late)])
+    _, end = received(late)
     assert (end.lost, end.uncertain) in {(0, 64), (64, 0)}
     if end.uncertain:
         assert end.notes == ("the last 0.12 s arrived late: up to 64 samples may be missing there",)
@@ -118,7 +118,7 @@ def test_late_at_the_end_is_said():
 
 def test_samples_that_were_late_after_all_are_said():
     """0.64 ms late for 2 s, then early again: by arrival alone this is a loss, then it is none."""
-    looks, length = arrivals(np.random.default_rng(6), 7.0, stall=0)
+    looks, _ = arrivals(np.random.default_rng(6), 7.0, stall=0)
     begin = looks[0].before_s
     for_a_while = [
         Look(k.data, k.before_s + 6.4e-4, k.after_s + 6.4e-4)
