@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+import re
 
 import numpy as np
 import pytest
 from rich.console import Console
 
+from hilbench.board import locks
 from hilbench.board.capture import LiveFigures
 from hilbench.cli import main
 from hilbench.cli.console import PipeConsole
-from hilbench.cli.metering import capture, display, files, instruments
+from hilbench.cli.metering import capture, display, files, instruments, request
+from hilbench.config import load_boards
 from hilbench.recordings import load_evidence
 from tests.cli import fake_meter
 from tests.cli.fake_meter import Driver, FakeMeter
@@ -169,6 +172,107 @@ def test_where_it_goes_is_checked_before_the_capture(run, tmp_path, monkeypatch)
         assert err == f'hilbench: {args[1]}: needs {package}: pip install "hilbench[{extra}]"\n'
         assert diary == []
     assert there.read_text() == "precious"
+
+
+BOARDS = """
+schema = 1
+[board.desk]
+firmware = "posix"
+serial = "/dev/ttyNone9"
+supply_v = 3.0
+supply_max_v = {ceiling}
+meter = {{ driver = "{driver}", serial = "/dev/fake", supplies = true, args = {{ filter = "vendor" }} }}
+[board.plain]
+firmware = "posix"
+emulator = "native"
+[board.emu]
+firmware = "posix"
+emulator = "native"
+supply_v = 3.0
+meter = {{ driver = "ppk2", emulator = "ppk2", marker = "D0" }}
+current = {{ idle_ma = 1.0, active_ma = 2.0 }}
+"""
+
+
+@pytest.fixture
+def by_table(tmp_path, monkeypatch, capsys):
+    """Capture with a boards file; returns exit code, stdout lines, stderr, diary."""
+    meter = FakeMeter()
+    known = {"ppk2": Driver(meter)}
+    monkeypatch.setattr(instruments, "sampling_drivers", lambda: known)
+    monkeypatch.setattr(request, "sampling_drivers", lambda: known)
+    monkeypatch.setattr(locks.tempfile, "gettempdir", lambda: str(tmp_path))
+
+    def go(*args, ceiling=3.6, driver="ppk2"):
+        file = tmp_path / "boards.toml"
+        file.write_text(BOARDS.format(ceiling=ceiling, driver=driver))
+        code = main(["meter", "capture", "--boards", str(file), "--duration", "0.1", *args])
+        out = capsys.readouterr()
+        return code, out.out.splitlines(), out.err.replace(str(file), "FILE"), meter.diary
+
+    return go
+
+
+def test_a_board_says_its_meter_and_supply(by_table):
+    code, lines, err, diary = by_table("--board", "desk")
+    assert (code, err) == (0, "")
+    assert diary == [
+        ("configure", 3.0, True, (("filter", "vendor"),)), "on", "start", "stop", "close",
+    ]  # fmt: skip
+    assert "supply: off" in lines
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        (
+            ("--board", "desk", "--supply", "3"),
+            "--supply goes with --driver; of board desk its table says that: leave it out",
+        ),
+        (
+            ("--board", "plain"),
+            'board plain: meter = "none" is no instrument; say one in [board.plain.meter]',
+        ),
+        (
+            ("--board", "emu"),
+            "board emu: its meter is emulated and runs only beside the board: hilbench run; "
+            "docs/energy.md says how to start one alone",
+        ),
+        (("--board", "no"), "no board 'no' in FILE; it has: desk, plain, emu"),
+    ],
+)
+def test_a_board_that_cannot(by_table, args, sentence):
+    assert by_table(*args) == (2, [], f"hilbench: {sentence}\n", [])
+
+
+def test_a_boards_ceiling_holds_here_too(by_table):
+    code, _, err, diary = by_table("--board", "desk", ceiling=2.5)
+    assert (code, diary) == (2, [])
+    assert err == (
+        "hilbench: FILE: [board.desk] supply_v = 3 is above supply_max_v = 2.5; correct one of "
+        "them before anything is powered\n"
+    )
+
+
+def test_a_board_that_somebody_uses_is_not_powered(by_table, tmp_path):
+    file = tmp_path / "boards.toml"
+    file.write_text(BOARDS.format(ceiling=3.6, driver="ppk2"))
+    with locks.board_lock(load_boards(file)["desk"], 1.0, lambda _line: None):
+        code, _, err, diary = by_table("--board", "desk", "--timeout", "0.2")
+    assert (code, diary) == (3, [])
+    assert re.fullmatch(
+        r"hilbench: board desk: held by process \d+ \(.*\) since .*; waited 0\.2 s; end that "
+        r"process or try again later\n",
+        err,
+    ), err
+
+
+def test_driver_or_board(capsys):
+    for args in ([], ["--driver", "ppk2", "--board", "x"]):
+        with pytest.raises(SystemExit) as exit_info:
+            main(["meter", "capture", *args])
+        assert exit_info.value.code == 2
+    assert "not allowed with argument" in capsys.readouterr().err
 
 
 def figures(elapsed_s, samples, lost=0):

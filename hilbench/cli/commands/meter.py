@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from hilbench.cli.common import add_boards_argument
+
 HELP = "power meters: list, identify, capture a trace, decode one again"
 EXAMPLES = """\
   hilbench meter list                        what is plugged in, and what a driver lacks
@@ -15,6 +17,8 @@ EXAMPLES = """\
                                              in series: the board has its own supply of 3.3 V
   hilbench meter capture --driver ppk2 --supply 3.3 --supplies --supply-max 3.6 -o trace.npz
                                              the meter powers the board, until Ctrl-C
+  hilbench meter capture --board desk --duration 10 -o trace.npz
+                                             as the board's table in boards.toml says
   hilbench meter decode trace.npz            its figures again
   hilbench meter decode trace.npz --marker D0 --filter vendor
                                              charge and energy of every pulse of the marker pin
@@ -40,7 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     identify.add_argument("--json", action="store_true", help="one JSON array instead of lines")
 
     capture = _action(actions, "capture", "capture a trace; Ctrl-C ends it and keeps what it has")
-    capture.add_argument("--driver", metavar="NAME", required=True, help="e.g. ppk2")
+    whose = capture.add_mutually_exclusive_group(required=True)
+    whose.add_argument("--driver", metavar="NAME", help="e.g. ppk2; needs --supply")
+    whose.add_argument(
+        "--board", metavar="ID", help="the meter and the supply of this board in boards.toml"
+    )
+    add_boards_argument(capture)
     _add_port(capture)
     _add_capture(capture)
 
@@ -88,7 +97,7 @@ def _add_arg(parser: argparse.ArgumentParser, text: str) -> None:
 
 def _add_capture(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--duration", type=float, metavar="S", help="default: until Ctrl-C")
-    parser.add_argument("--supply", type=float, metavar="V", help="the board's supply; required")
+    parser.add_argument("--supply", type=float, metavar="V", help="the board's supply")
     parser.add_argument(
         "--supplies", action="store_true", help="the meter powers the board; needs --supply-max"
     )

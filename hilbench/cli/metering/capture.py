@@ -9,30 +9,32 @@ import threading
 from collections.abc import Callable
 
 from hilbench.board.capture import Capture, LiveFigures
+from hilbench.board.locks import board_lock
 from hilbench.cli.console import PipeConsole
 from hilbench.cli.metering.display import live
 from hilbench.cli.metering.figures import print_figures
 from hilbench.cli.metering.files import check_plot, check_target, plot, save
-from hilbench.cli.metering.instruments import opened, parse_args
-from hilbench.errors import EXIT_INTERRUPTED, EXIT_PASS, UsageError
+from hilbench.cli.metering.instruments import opened
+from hilbench.cli.metering.request import Request, request_of
+from hilbench.errors import EXIT_INTERRUPTED, EXIT_PASS
 from hilbench.interfaces import PowerMeter
 from hilbench.power import MeterIdentity, MeterSetup, Recording
 from hilbench.recordings import Spool
-from hilbench.records import MeterConfig
 
 _LOOK_S = 0.25  # between looks whether it still runs
 
 
 def capture(args: argparse.Namespace) -> int:
     """Capture, print what was captured, save it; 130 when it was ended by Ctrl-C."""
-    setup = setup_of(args)
-    if args.duration is not None and not args.duration > 0:
-        raise UsageError(f"--duration is {args.duration:g} s, must be above 0 s")
+    request = request_of(args)
+    setup = request.setup
     check_target(args.output, args.format)
     check_plot(args.plot)
-    config = MeterConfig(args.driver, serial=args.port, supplies=args.supplies, args=setup.args)
     console = PipeConsole()
-    with opened(args.driver, args.port, config, args.timeout) as meter:
+    with (
+        _held(request, args.timeout, console),
+        opened(request.driver, request.port, request.config, args.timeout) as meter,
+    ):
         meter.configure(setup)
         _say(console, _about(meter.identity, setup))
         if setup.supplies:
@@ -54,35 +56,13 @@ def capture(args: argparse.Namespace) -> int:
     return EXIT_INTERRUPTED if interrupted else EXIT_PASS
 
 
-def setup_of(args: argparse.Namespace) -> MeterSetup:
-    """Return what is asked of the meter; nothing is powered that was not asked for by name.
-
-    Raises:
-        UsageError: a supply without its voltage or its ceiling, or above it.
-    """
-    if args.supply is None:
-        raise UsageError(
-            "--supply V is missing: energy is voltage times charge; say the board's supply, "
-            "e.g. --supply 3.3"
-        )
-    if args.supply_max is not None and not args.supplies:
-        raise UsageError(
-            "--supply-max belongs to --supplies: without it the meter powers nothing; drop the "
-            "one or add the other"
-        )
-    if args.supplies and args.supply_max is None:
-        raise UsageError(
-            "--supplies makes the meter power the board: add --supply-max V, the highest voltage "
-            "that the board bears"
-        )
-    if not 0 < args.supply < math.inf:
-        raise UsageError(f"--supply is {args.supply:g} V, must be above 0 V")
-    if args.supplies and not args.supply <= args.supply_max:  # also NaN
-        raise UsageError(
-            f"--supply {args.supply:g} V is above --supply-max {args.supply_max:g} V; nothing was "
-            "powered"
-        )
-    return MeterSetup(args.supply, args.supplies, args.rate, parse_args(args.arg))
+def _held(
+    request: Request, timeout_s: float, console: PipeConsole
+) -> contextlib.AbstractContextManager[None]:
+    """Hold the board whose meter it is: nobody else uses what this may power."""
+    if request.board is None:
+        return contextlib.nullcontext()
+    return board_lock(request.board, timeout_s, lambda line: _say(console, line))
 
 
 def _capture(
