@@ -44,8 +44,9 @@ STEP_SIGMA = 6.0
 STEP_SHARE = 0.03  # of the span of levels: smaller steps are no candidates
 MATCH = 0.7  # least correlation coefficient of the pattern
 RIVAL = 0.85  # of the best: a second place that scores as much is one too many
-TAU_EDGES = 16  # edges that the common time constant is taken from
+TAU_EDGES = 10  # edges that the common time constant is taken from
 LEAST_FOR_RATIO = 3  # windows: fewer say too little about the clocks
+QUIET = 0.01  # of the step: less noise than the search is fine
 GRID = 17  # places that are tried at once
 _TINY = 1e-300  # against division by 0
 MOST_AROUND = 1024  # samples on each side of an edge that is fitted
@@ -301,7 +302,7 @@ def _common_tau(spans: Sequence[tuple[float, Span]], width: int) -> tuple[float,
     def cost(tau: float) -> float:
         return sum(_Step.fit(span, edge, tau, width).cost for edge, span in spans)
 
-    taus = np.concatenate(([0.0], np.geomspace(0.5, max(longest, 1.0), 14)))
+    taus = np.concatenate(([0.0], np.geomspace(0.5, max(longest, 1.0), 10)))
     for _ in range(3):
         costs = np.array([cost(tau) for tau in taus])
         best = min(max(int(np.argmin(costs)), 1), len(taus) - 2)
@@ -310,7 +311,7 @@ def _common_tau(spans: Sequence[tuple[float, Span]], width: int) -> tuple[float,
         tau, low, high = float(taus[np.argmin(costs)]), taus[best - 1], taus[best + 1]
         if bend > 0:
             tau = float(np.clip(taus[best] - lean / (2 * bend), low, high))
-        taus = np.linspace(low, high, 7)
+        taus = np.linspace(low, high, 5)
     if tau < 1:
         return 0.0, 0.0
     return tau, bend**-0.5 if bend > 0 else float(high - low)
@@ -364,7 +365,7 @@ class _Step:
         ratio = variance / (_TINY + step**2)
         bound, strong = ratio / (_TINY + float(slope @ slope)), 26 * ratio**2
         noise = float(np.median(np.abs(np.diff(values))) * 1.4826) ** 2 / 2
-        cost = float(rest @ rest) / max(noise, 1e-12 * step**2, _TINY)
+        cost = float(rest @ rest) / max(noise, (QUIET * step) ** 2, _TINY)
         return cls(at, float(np.sqrt(1 / 12 + bound + strong)), cost)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -330,3 +331,38 @@ def test_a_capture_of_lost_samples_only_is_refused():
         "none of 100 samples is valid, at least 1 is needed; check the meter's connection and capture "
         "again"
     )
+
+
+class Endless:
+    """4 million samples that exist one chunk at a time."""
+
+    samples, size = 4_000_000, 1 << 16
+
+    def __init__(self):
+        like = recording(np.ones(10))
+        self.identity, self.spec, self.setup = (
+            like.identity,
+            replace(like.spec, sample_hz=1e5),
+            like.setup,
+        )
+        self.end = CaptureEnd(self.samples, 0, (), None, None)
+
+    def chunks(self):
+        for at in range(0, self.samples, self.size):
+            n = min(self.size, self.samples - at)
+            logic = ((np.arange(at, at + n) // 20_000) % 2).astype(np.uint8)
+            current = 0.005 + 0.007 * logic
+            yield Chunk(at, current, 3.3, logic, np.ones(n, bool), logic)
+
+
+def test_memory_is_that_of_a_chunk():
+    rec = Endless()
+    marked = [Marked("run", 10, 0.2, 1e-6)] * 100
+    tracemalloc.start()
+    edges = marker_edges(rec.chunks(), 0, 50e-6, 1e5)
+    windows = match(edges, marked, rec.spec)
+    found = sums(rec, windows, fit(rec, windows))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert sum(s.charge_c for s in found) == pytest.approx(100 * 0.2 * 0.012)
+    assert peak < 10e6  # 32 MB of current, 8 MB of logic, validity and range
