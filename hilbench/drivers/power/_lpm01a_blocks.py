@@ -3,8 +3,9 @@
 The meter stamps every 1000 samples. A block lies between two stamps; it is intact when all its bytes
 make sense and its samples are as many as the stamps' difference says. Of any other block nobody can
 tell which of its samples are missing or damaged, so that all of it is lost, and the length of the
-hole is that between the intact blocks around it. After a hole D7 is what it was last, until the next
-event tells its level again.
+hole is that between the intact blocks around it. (A line loses bytes; one that put in as many as it
+lost within a block would not be seen.) After a hole D7 is what it was last, until the next event
+tells its level again.
 """
 
 from __future__ import annotations
@@ -182,9 +183,12 @@ class Blocks:
     def _agrees(self, block: _Open, ms: int) -> bool:
         if block.damaged or ms <= 0:
             return False
-        # A stamp that is not taken from the sample clock may be off by one.
         off = abs(block.count * _MS - ms * self._settings.sample_hz)
-        return off == 0 or (block.count == BLOCK and off <= self._settings.sample_hz)
+        if off == 0:
+            return True
+        # A stamp that is not taken from the sample clock may be off by one; after a hole it is what
+        # tells the place, and may not.
+        return not self._missing and block.count == BLOCK and off <= self._settings.sample_hz
 
     def _intact(self, block: _Open, index: int) -> Iterator[Piece]:
         hole = index - self.position
