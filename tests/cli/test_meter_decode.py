@@ -16,6 +16,7 @@ from tests.cli import fake_meter as fake
 
 SAMPLES = 2_000  # D1 is high in [20 + 200 k, 70 + 200 k): 10 whole pulses of 5 ms
 V = 3.3
+BIASED = "note range switches as the vendor's filter shows them: short windows are biased"
 SETUP = MeterSetup(V, supplies=True)
 
 
@@ -171,6 +172,22 @@ def test_the_vendors_filter(decode, with_vendor):
                          (("--filter", "vendor"), "54.00 uC")):  # fmt: skip
         _, lines, _ = decode(with_vendor, "--marker", "D1", *args)
         assert any(f"mean of a window: {charge}" in line for line in lines), lines
+        assert (BIASED in lines) == ("vendor" in args)
+
+
+def test_a_capture_through_the_vendors_filter_says_so(decode, tmp_path):
+    path = tmp_path / "v.npz"
+    setup = replace(SETUP, args=(("filter", "vendor"),))
+    write_evidence(path, InMemory(fake.IDENTITY, fake.SPEC, setup, [fake.chunk(0)]), (), None)
+    for args in ((), ("--filter", "vendor")):
+        code, lines, _ = decode(path, *args)
+        assert code == 0
+        assert BIASED in lines
+    assert decode(path, "--filter", "hold-forward") == (
+        2, [],
+        f"hilbench: --filter hold-forward: {path} was captured with filter = vendor and shows "
+        "that; capture without it: then both can be seen\n",
+    )  # fmt: skip
 
 
 def test_usage_errors(decode, trace, tmp_path):

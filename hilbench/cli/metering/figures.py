@@ -116,6 +116,8 @@ def notes(recording: Recording, seen: Overview) -> list[str]:
         )
     if recording.end.lost:
         found.append("charge and energy are of delivered samples; nothing stands in for lost ones")
+    if dict(recording.setup.args).get("filter") == "vendor":
+        found.append("range switches as the vendor's filter shows them: short windows are biased")
     if recording.identity.emulated:
         found.append("SYNTHETIC: an emulated meter; this says nothing about a chip")
     return found

@@ -88,7 +88,15 @@ def load(path: Path, setup: MeterSetup, filter_: str | None) -> Recording:
     if not path.is_file():
         raise UsageError(f"{path}: no such file; name what `hilbench meter capture -o` wrote")
     recording: Recording = plugins.load("power", "replay").open_recording(path, setup)
-    return Vendor(path, recording) if filter_ == "vendor" else recording
+    captured_by_vendor = dict(recording.setup.args).get("filter") == "vendor"
+    if filter_ == "hold-forward" and captured_by_vendor:
+        raise UsageError(
+            f"--filter hold-forward: {path} was captured with filter = vendor and shows that; "
+            "capture without it: then both can be seen"
+        )
+    if filter_ == "vendor" and not captured_by_vendor:
+        return Vendor(path, recording)
+    return recording
 
 
 def windows_of(recording: Recording) -> tuple[Window, ...]:
@@ -106,7 +114,8 @@ class Vendor:
 
     def __init__(self, path: Path, recording: Recording) -> None:
         self.identity, self.spec = recording.identity, recording.spec
-        self.setup, self.end = recording.setup, recording.end
+        self.setup = replace(recording.setup, args=(*recording.setup.args, ("filter", "vendor")))
+        self.end = recording.end
         self.windows = windows_of(recording)
         self._recording, self._path = recording, path
 
