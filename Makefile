@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 RUN_ARGS ?=
 
 .PHONY: help demo test check lint typecheck firmware protocol wheel test-wheel test-references bench-link \
-        bench-uno bench-up packages packages-dev venv fuzz clean
+        bench-uno bench-energy bench-up packages packages-dev venv fuzz clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ $(VENV)-litert/.stamp: pyproject.toml
 
 bench-uno: venv firmware ## goodput of the emulated Uno's line, results/bench/uno.json
 	$(BIN)/python benchmarks/bench_uno.py $(RUN_ARGS)
+
+bench-energy: packages-dev venv ## decoding of power samples and live capture, results/bench/energy.json
+	$(BIN)/python benchmarks/bench_energy.py $(RUN_ARGS)
 
 bench-up: packages-dev venv firmware ## bootloaders on PTYs to try the flashing tools on, until Ctrl-C (RUN_ARGS='--fault "bit flip"')
 	$(BIN)/hilbench bench-up $(RUN_ARGS)
