@@ -25,13 +25,14 @@ from hilbench.measurement.power.plan import APART_S, EnergyPlan, plan_windows
 from hilbench.measurement.power.tail import Tail, fit
 from hilbench.measurement.power.windows import marker_edges, match, settled
 from hilbench.power import Marked, MeterIdentity, Recording, Window, WindowSums
-from hilbench.protocol.messages import RunFlag
+from hilbench.protocol.messages import Region, RunFlag
 from hilbench.records import RunResult
 from hilbench.runs.energy_columns import MEASURED
 from hilbench.runs.schema import EnergyRecord
 
 DEBOUNCE_S = APART_S  # that of EEMBC's energy runner
 MOST_IDLE_S = 60.0
+OPERATOR_INFERENCES = 10
 _PROBE_IDLE_S = 0.1
 _PROBE_RUN_S = 0.2
 _US = 1e6
@@ -103,9 +104,9 @@ def measure_energy(
         marker_each=each,
         synthetic=recording.identity.emulated,
     )
-    operators: tuple[float, ...] = ()
+    operators: tuple[float | None, ...] = ()
     if request.operators:
-        operators = session.operators(plan.windows)
+        operators = session.operators(plan.idle_s)
     identity = recording.identity
     record = energy_record(
         energy,
@@ -133,7 +134,7 @@ def energy_record(
     plan: str,
     warnings: str,
     mlperf_uj: float | None,
-    operators_uj: tuple[float, ...],
+    operators_uj: tuple[float | None, ...],
 ) -> EnergyRecord:
     """Return what is kept of a session's energy, by column name."""
     calibration = identity.calibration.encode()
@@ -281,9 +282,41 @@ class _Session:
         windows = [settled(w, tail.tau_s, hz) if w.marked.kind == "idle" else w for w in windows]
         return recording, windows, sums(recording, windows, tail)
 
-    def operators(self, windows: int) -> tuple[float, ...]:
-        """Return energy per operator in uJ: the marker is up around every operator."""
-        raise NotImplementedError
+    def operators(self, idle_s: float) -> tuple[float | None, ...]:
+        """Return gross energy per operator of one inference in uJ, None of those too short to see.
+
+        The marker is up around every operator; how long each takes is the device's own profile.
+        """
+        count = len(self._variant.plan.operators)
+        spent = np.zeros(count)
+        requests = 1 if self._client.slots else OPERATOR_INFERENCES
+        with self.captured():
+            self.idle(idle_s)
+            for _ in range(requests):
+                self._client.run(
+                    self._variant.input_bytes[:1],
+                    iterations=OPERATOR_INFERENCES // requests,
+                    flags=RunFlag.MARKER_OPERATORS | RunFlag.PROFILE,
+                    want_ticks=False,
+                    want_outputs=False,
+                )
+                spent += np.frombuffer(self._client.read(Region.PROFILE, 0, 8 * count), "<u8")
+            seconds = spent / OPERATOR_INFERENCES * self._tick_s
+            shortest_s = DEBOUNCE_S + 2 / self._metering.spec.sample_hz
+            seen = [k for k in range(count) if seconds[k] >= shortest_s]
+            self._marked += [
+                Marked("run", 1, float(seconds[k]), self._tick_s)
+                for _ in range(OPERATOR_INFERENCES)
+                for k in seen
+            ]
+            self.idle(idle_s)
+        _, _, found = self.integrate()
+        runs = [s for s in found if s.window.marked.kind == "run"]
+        energy_j = np.array([s.energy_j for s in runs]).reshape(OPERATOR_INFERENCES, len(seen))
+        result: list[float | None] = [None] * count
+        for k, mean_j in zip(seen, energy_j.mean(axis=0), strict=True):
+            result[k] = float(mean_j) * _US
+        return tuple(result)
 
 
 def _mean_a(windows: list[WindowSums]) -> float:

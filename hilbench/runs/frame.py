@@ -354,10 +354,9 @@ def _operator_rows(cell: Cell, contents: JournalContents) -> list[Row]:
 
 def _operator_energy_uj(sessions: Sequence[SessionRecord], operator: int) -> float | None:
     """Return the median over sessions; unknown when one of them did not mark operators."""
-    known = [s.energy.operators_uj for s in sessions if s.energy and s.energy.operators_uj]
-    if len(known) < len(sessions):
-        return None
-    return float(np.median([energies[operator] for energies in known]))
+    told = [s.energy.operators_uj for s in sessions if s.energy and s.energy.operators_uj]
+    known = [uj for energies in told if (uj := energies[operator]) is not None]
+    return float(np.median(known)) if len(known) == len(sessions) else None
 
 
 def _read(folder: Path) -> JournalContents:

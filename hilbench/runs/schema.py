@@ -111,7 +111,7 @@ class EnergyRecord:
     texts: dict[str, str]
     range_energy_uj: tuple[float, ...]  # gross energy of an inference by the meter's range
     range_us: tuple[float, ...]  # time of an inference by the meter's range
-    operators_uj: tuple[float, ...] = ()  # of an inference, as VariantRecord.operators
+    operators_uj: tuple[float | None, ...] = ()  # as VariantRecord.operators; None: too short
 
 
 @dataclass(frozen=True)
