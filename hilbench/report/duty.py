@@ -163,9 +163,9 @@ def _print_cells(cells: Sequence[DutyCell], console: Console, mark: str) -> None
             TextColumn("board", [cell.board for cell, _ in rows]),
             TextColumn("variant", [cell.variant for cell, _ in rows]),
             TextColumn("energy", [mark.strip() or cell.source for cell, _ in rows]),
+            column("r /s", [f"{point.rate_hz:g}" for _, point in rows]),
         ],
         [
-            column("r /s", [f"{point.rate_hz:g}" for _, point in rows]),
             column("average", [si(point.average_w, "W") for _, point in rows]),
             column("< 1 mW", ["yes" if point.below_tinyml else "no" for _, point in rows]),
             column("inferring", [_percent(point.inference_share) for _, point in rows]),
