@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
+import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hilbench.errors import UsageError
 
@@ -60,6 +62,19 @@ def choose_boards(
     if missing:
         raise UsageError(f"no board {missing[0]!r} in {file}; it has: {', '.join(known)}")
     return [known[name] for name in dict.fromkeys(wanted)]
+
+
+def print_json(value: Any) -> None:
+    """Print strict JSON: what nobody knows is null, and so is infinity, which JSON has not."""
+    print(json.dumps(_known(value), indent=2, allow_nan=False))
+
+
+def _known(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _known(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_known(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def run_folder(args: argparse.Namespace) -> Path:

@@ -74,6 +74,16 @@ def test_json_has_everything_in_si_units(decode, trace):
     assert "windows" not in json.loads("\n".join(decode(trace, "--json")[1]))
 
 
+def test_what_nobody_knows_is_null(decode, tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("current_ma\n" + "0\n" * 100)
+    code, lines, _ = decode(path, "--rate", "1000", "--supply", "3", "--json")
+    assert code == 0
+    found = json.loads("\n".join(lines), parse_constant=pytest.fail)
+    assert found["range_charge"] == [None]  # no charge, no shares
+    assert found["rate_hz"] is None
+
+
 def test_pulses_that_are_not_whole_are_left_out(decode, tmp_path):
     """From the middle of one pulse to the middle of another, and a bounce of 1 sample between."""
     chunk = fake.chunk(40, 1_000)

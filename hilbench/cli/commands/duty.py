@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 
-from hilbench.cli.common import add_results_argument, run_folder
+from hilbench.cli.common import add_results_argument, print_json, run_folder
 from hilbench.errors import EXIT_PASS, MeasurementError, UsageError
 
 HELP = "average power at r inferences a second, and how long batteries last"
@@ -62,12 +61,7 @@ def run(args: argparse.Namespace) -> int:
             f"{first.reason}{more}"
         )
     if args.json:
-        print(
-            json.dumps(
-                {"cells": [asdict(c) for c in cells], "refused": [asdict(r) for r in refused]},
-                indent=2,
-            )
-        )
+        print_json({"cells": [asdict(c) for c in cells], "refused": [asdict(r) for r in refused]})
         return EXIT_PASS
     console = PipeConsole()
     if not console.is_terminal:

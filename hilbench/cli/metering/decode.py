@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from hilbench.cli.common import print_json
 from hilbench.cli.console import PipeConsole
 from hilbench.cli.metering.figures import (
     MarkedWindows,
@@ -45,7 +45,7 @@ def decode(args: argparse.Namespace) -> int:
     if args.plot is not None:
         plot(recording, args.plot, [] if marked is None else [w.window for w in marked.sums])
     if args.json:
-        print(json.dumps(_as_json(recording, marked), indent=2))
+        print_json(_as_json(recording, marked))
     else:
         console = PipeConsole()
         if not console.is_terminal:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -13,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from hilbench import plugins
+from hilbench.cli.common import print_json
 from hilbench.drivers import _holders
 from hilbench.errors import MeterError, ToolMissingError, UsageError
 from hilbench.interfaces import PowerMeter
@@ -67,7 +67,7 @@ def list_instruments(args: argparse.Namespace) -> int:
     """Print what is plugged in."""
     rows = find_all()
     if args.json:
-        print(json.dumps([asdict(row) for row in rows], indent=2))
+        print_json([asdict(row) for row in rows])
         return 0
     from rich.markup import escape  # noqa: PLC0415
 
@@ -175,7 +175,7 @@ def identify(args: argparse.Namespace) -> int:
         with opened(name, port, config, args.timeout) as meter:
             facts.append(_facts(meter.identity, _spec(meter)))
     if args.json:
-        print(json.dumps(facts, indent=2))
+        print_json(facts)
         return 0
     for number, fact in enumerate(facts):
         print("" if number == 0 else "\n", end="")
