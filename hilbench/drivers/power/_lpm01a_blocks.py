@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hilbench.drivers.power._lpm01a_settings import RANGES, TOP_A, Settings
+from hilbench.drivers.power._lpm01a_settings import TOP_A, Settings
 from hilbench.drivers.power._lpm01a_tokens import (
     AsciiSplitter,
     BinarySplitter,
@@ -292,11 +292,11 @@ def chunk(pieces: list[Piece], settings: Settings, where: str) -> Chunk:
         for index, level in piece.edges:
             logic[at + index : part.stop] = level
         if piece.lost:
-            ranges[part] = min(piece.exponent, RANGES - 1)
+            ranges[part] = _range(np.uint8(piece.exponent), settings)
         else:
             current[part] = piece.values * settings.ampere
             valid[part] = True
-            ranges[part] = np.minimum(piece.exponents, RANGES - 1)
+            ranges[part] = _range(piece.exponents, settings)
         flags = _HIGH * piece.high | _LOST * piece.lost
         raw += (
             _RECORD.pack(_MAGIC, flags, piece.exponent, piece.samples, len(piece.raw)) + piece.raw
@@ -304,6 +304,14 @@ def chunk(pieces: list[Piece], settings: Settings, where: str) -> Chunk:
         at = part.stop
     _check_range(current, pieces[0].start, settings, where)
     return Chunk(pieces[0].start, current, settings.supply_v, logic, valid, ranges, bytes(raw))
+
+
+def _range(
+    exponents: NDArray[np.uint8] | np.uint8, settings: Settings
+) -> NDArray[np.uint8] | np.uint8:
+    """Return the index of the range for each exponent; a zero may have any."""
+    within = settings.exponents
+    return np.clip(exponents, within[0], within[-1]) - np.uint8(within[0])
 
 
 def _check_range(current: NDArray[np.float64], start: int, settings: Settings, where: str) -> None:

@@ -6,6 +6,7 @@ Ref: ST UM2243 (ranges, accuracy), UM2269 (commands, rates by format).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from hilbench.errors import ConfigError
 from hilbench.power import MeterSetup, MeterSpec, RangeSpec
@@ -27,7 +28,9 @@ _SOURCE = (
     "UM2243: dynamic mode, 100 nA to 50 mA +-2 %; supply within 2 % of what is set, by the meter's "
     "own 'volt get'; clock: the limit of an STM32L4 without a crystal"
 )
-RANGES = 16  # exponents of a sample: 10**-e in ASCII, 16**-e in binary
+# Which exponents of a sample count as ranges: from codes of 1 mA to tops of 1 nA.
+_COARSEST_A, _SMALLEST_A = 1e-3, 1e-9
+_EXPONENTS = 40
 
 _CHOICES = {
     "output": ("current", "energy"),
@@ -54,6 +57,23 @@ class Settings:
         """Return the current of a sample of one, by the set voltage where it is an energy."""
         return self.sample_hz / self.supply_v if self.energy else 1.0
 
+    @cached_property
+    def exponents(self) -> range:
+        """Return the exponents e of samples that are ranges: 10**-e in ASCII, 16**-e in binary."""
+        within = [
+            e
+            for e in range(_EXPONENTS)
+            if self._lsb_a(e) <= _COARSEST_A and self._codes * self._lsb_a(e) >= _SMALLEST_A
+        ]
+        return range(within[0], within[-1] + 1)
+
+    @property
+    def _codes(self) -> int:
+        return 4095 if self.binary else 9999
+
+    def _lsb_a(self, exponent: int) -> float:
+        return (16.0 if self.binary else 10.0) ** -exponent * self.ampere
+
     def commands(self) -> tuple[str, ...]:
         """Return the commands that prepare a capture, but for the supply."""
         rate = f"{self.sample_hz // 1000}k" if self.sample_hz >= 1000 else str(self.sample_hz)  # noqa: PLR2004
@@ -71,10 +91,8 @@ class Settings:
         )
 
     def spec(self) -> MeterSpec:
-        """Return what is delivered. Its ranges are the exponents of a sample, index = exponent."""
-        base = 16.0 if self.binary else 10.0
-        codes = 4095 if self.binary else 9999
-        lsbs = [base**-e * self.ampere for e in range(RANGES)]
+        """Return what is delivered. Its ranges are the exponents of a sample."""
+        lsbs = [self._lsb_a(e) for e in self.exponents]
         energy = (
             f"; samples are energies per period, made a current by the declared {self.supply_v:g} V"
             if self.energy
@@ -84,7 +102,7 @@ class Settings:
             sample_hz=float(self.sample_hz),
             clock_limit=_CLOCK_LIMIT,
             ranges=tuple(
-                RangeSpec(lsb, _GAIN_LIMIT, _OFFSET_LIMIT_A, min(codes * lsb, TOP_A))
+                RangeSpec(lsb, _GAIN_LIMIT, _OFFSET_LIMIT_A, min(self._codes * lsb, TOP_A))
                 for lsb in lsbs
             ),
             logic_inputs=("D7",) if self.events else (),

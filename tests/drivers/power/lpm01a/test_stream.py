@@ -94,18 +94,22 @@ def test_one_byte_at_a_time():
     assert np.array_equal(got.current_a, BINARY_TRUTH[: 2 * BLOCK])
 
 
+def lsb(setup, got):
+    return lpm_settings(setup).spec().ranges[int(got.range[0])].lsb_a
+
+
 def test_documented_examples():
     """6409-07 and 52A0 of the manual, and the quantised 12 and 5 mA."""
     codes = ["6409-07"] * BLOCK
     got, _ = decode(ASCII, [wire.ascii_stream(codes, 5000)])
     assert got.current_a[0] == 640.9e-6
-    assert got.range[0] == 7
+    assert lsb(ASCII, got) == pytest.approx(1e-7)
     words = [0x52A0] * BLOCK + [0x4312] * BLOCK + [0x4148] * BLOCK
     got, _ = decode(BINARY, [wire.binary_stream(words, 100_000)])
     assert got.current_a[[0, 1000, 2000]] * 1e3 == pytest.approx(
         [0.6409, 11.9934, 5.0049], rel=1e-4
     )
-    assert got.range[0] == 5
+    assert lsb(BINARY, got) == 16.0**-5
 
 
 def check_never_wrong(got, truth, logic, original):
@@ -236,8 +240,19 @@ def test_energy_samples_become_a_current_by_the_set_voltage():
     got, _ = decode(ENERGY, [wire.ascii_stream(codes, 1000)])
     assert got.current_a[0] * 3.0 * 1e-3 == pytest.approx(15.33e-6, rel=1e-12)
     spec = lpm_settings(ENERGY).spec()
-    assert spec.ranges[int(got.range[0])].lsb_a == pytest.approx(1e-8 * 1000 / 3.0)
+    assert lsb(ENERGY, got) == pytest.approx(1e-8 * 1000 / 3.0)
     assert "energies per period, made a current by the declared 3 V" in spec.source
+
+
+def test_ranges_are_the_exponents_that_matter():
+    tops = [r.top_a for r in lpm_settings(ASCII).spec().ranges]
+    assert tops == pytest.approx([0.05] * 3 + [9999e-6, 9999e-7, 9999e-8, 9999e-9] + [
+        9999e-10, 9999e-11, 9999e-12
+    ])  # fmt: skip
+    assert len(lpm_settings(BINARY).spec().ranges) == 8
+    zero, _ = decode(ASCII, [wire.ascii_stream(["0000+00"] * BLOCK, 5000)])
+    assert (zero.range == 0).all()
+    assert not zero.current_a.any()
 
 
 def test_tail_without_a_stamp_is_told():
