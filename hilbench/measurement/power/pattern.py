@@ -39,7 +39,7 @@ Ints = NDArray[np.int64]
 BINS = 1 << 19  # of the decimated trace: 4 MB
 BINS_PER_WINDOW = 64  # of the shortest
 LEAST_BINS = 16
-SIDE = 6  # bins on each side of a step whose means are compared
+SIDES = (3, 6, 12)  # bins on each side of a step whose means are compared
 STEP_SIGMA = 6.0
 STEP_SHARE = 0.03  # of the span of levels: smaller steps are no candidates
 MATCH = 0.7  # least correlation coefficient of the pattern
@@ -80,7 +80,7 @@ def find(
     clocks = Clocks(
         recording.spec.sample_hz, recording.spec.clock_limit, board_clock_limit, marker_limit_s
     )
-    slack = max(gap_s * recording.spec.sample_hz, 2 * SIDE * trace.width)
+    slack = max(gap_s * recording.spec.sample_hz, 2 * SIDES[-1] * trace.width)
     both = _located(
         recording, [*pattern, *marked], trace, clocks, tier="pattern", first=first - slack
     )
@@ -142,19 +142,31 @@ class _Trace:
 
 
 def _candidates(trace: _Trace) -> Ints:
-    """Return the bins before which the level changes: extremes of the difference of two means."""
+    """Return the bins before which the level changes.
+
+    They are extremes of the difference of the means on both sides. Short sides tell neighbours
+    apart and come first; longer ones add weaker and slower changes.
+    """
     total = np.concatenate(([0.0], np.cumsum(trace.mean_a - trace.mean_a.mean())))
-    middle = np.arange(SIDE, len(trace.mean_a) - SIDE + 1)
-    difference = np.zeros(len(trace.mean_a) + 1)
-    difference[middle] = (total[middle + SIDE] - 2 * total[middle] + total[middle - SIDE]) / SIDE
-    size = np.abs(difference)
-    noise = np.median(np.abs(np.diff(trace.mean_a))) * 1.4826 / np.sqrt(SIDE)  # of a difference
+    noise = np.median(np.abs(np.diff(trace.mean_a))) * 1.4826  # of the difference of two bins
     low, high = np.percentile(trace.mean_a, (2, 98))
-    reach = SIDE // 2
-    padded = np.pad(size, reach)
-    most = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1).max(axis=1)
-    peak = (size == most) & (size > max(STEP_SIGMA * noise, STEP_SHARE * (high - low)))
-    return np.flatnonzero(peak)
+    found = np.zeros(0, np.int64)
+    for side in SIDES:
+        middle = np.arange(side, len(trace.mean_a) - side + 1)
+        size = np.zeros(len(trace.mean_a) + 1)
+        change = total[middle + side] - 2 * total[middle] + total[middle - side]
+        size[middle] = np.abs(change) / side
+        reach = side // 2 + 1
+        around = np.lib.stride_tricks.sliding_window_view(np.pad(size, reach), 2 * reach + 1)
+        least = max(STEP_SIGMA * noise / side**0.5, STEP_SHARE * (high - low))
+        peak = np.flatnonzero((size == around.max(axis=1)) & (size > least))
+        if len(found):
+            after = np.minimum(np.searchsorted(found, peak), len(found) - 1)
+            before = np.maximum(after - 1, 0)
+            away = np.minimum(np.abs(found[after] - peak), np.abs(found[before] - peak))
+            peak = peak[away > side]
+        found = np.sort(np.concatenate((found, peak)))
+    return found
 
 
 def _pattern_start(trace: _Trace, pattern: Sequence[Marked], gap_s: float) -> float:
@@ -303,7 +315,7 @@ def _common_tau(spans: Sequence[tuple[float, Span]], width: int) -> tuple[float,
         return sum(_Step.fit(span, edge, tau, width).cost for edge, span in spans)
 
     taus = np.concatenate(([0.0], np.geomspace(0.5, max(longest, 1.0), 10)))
-    for _ in range(3):
+    for _ in range(5):
         costs = np.array([cost(tau) for tau in taus])
         best = min(max(int(np.argmin(costs)), 1), len(taus) - 2)
         near = slice(best - 1, best + 2)
