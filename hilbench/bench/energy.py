@@ -24,7 +24,7 @@ from hilbench.measurement.power.integrate import sums
 from hilbench.measurement.power.plan import APART_S, EnergyPlan, plan_windows
 from hilbench.measurement.power.tail import Tail, fit
 from hilbench.measurement.power.windows import marker_edges, match, settled
-from hilbench.power import Marked, MeterIdentity, Recording, Window, WindowSums
+from hilbench.power import Marked, MeterIdentity, MeterSpec, Recording, Window, WindowSums
 from hilbench.protocol.messages import Region, RunFlag
 from hilbench.records import RunResult
 from hilbench.runs.energy_columns import MEASURED
@@ -54,7 +54,8 @@ class EnergyData:
     """A session's energy and the evidence for it."""
 
     source: str  # column energy_source
-    gross_uj: float
+    energy: SessionEnergy
+    spec: MeterSpec
     record: EnergyRecord
     recording: Recording
     windows: tuple[Window, ...]
@@ -119,7 +120,8 @@ def measure_energy(
     source = "synthetic" if identity.emulated else f"{identity.model} {identity.serial_number}"
     return EnergyData(
         source=source.strip(),
-        gross_uj=energy.gross.energy_uj,
+        energy=energy,
+        spec=recording.spec,
         record=record,
         recording=recording,
         windows=tuple(windows),

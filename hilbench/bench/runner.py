@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hilbench import plugins
-from hilbench.bench.energy import EnergyRequest
+from hilbench.bench.energy import EnergyData, EnergyRequest
 from hilbench.bench.prepare import PreparedVariant
 from hilbench.bench.progress import Progress
 from hilbench.bench.session import SessionData, SessionPlan, measure_session
@@ -30,11 +30,18 @@ from hilbench.errors import (
 )
 from hilbench.interfaces import EmulatedBoard, EnergyEstimate
 from hilbench.measurement.memory import image_memory
+from hilbench.measurement.power.budget import compare
 from hilbench.measurement.power.plan import abba
 from hilbench.records import BoardConfig, Image
 from hilbench.runs.evidence import MARGIN_S, save_evidence
 from hilbench.runs.journal import Journal
-from hilbench.runs.schema import BoardRecord, ErrorRecord, SessionRecord, VariantRecord
+from hilbench.runs.schema import (
+    BoardRecord,
+    ComparisonRecord,
+    ErrorRecord,
+    SessionRecord,
+    VariantRecord,
+)
 
 _LOOK_S = 0.2
 _STOP_S = 10.0
@@ -193,6 +200,7 @@ class Runner:
         estimate = driver.estimate(board.config) if board.metering is None else None
         begun: set[str] = set()
         failed: set[str] = set()
+        pair: dict[str, list[EnergyData]] = {}  # in ABBA order: energy of each session
         for variant, number in self._order(board_id, variants):
             name = variant.config.name
             if self._stopping.is_set():
@@ -203,8 +211,13 @@ class Runner:
                 self.journal.append(variant_record(board_id, variant))
                 begun.add(name)
             self.progress.set(board_id, state="running", variant=name, session=number)
-            if not self._measure_session(board, variant, number, estimate):
+            data = self._measure_session(board, variant, number, estimate)
+            if data is None:
                 failed.add(name)
+            elif data.energy is not None and name in (self.abba or ()):
+                pair.setdefault(name, []).append(data.energy)
+        if self.abba is not None and len(pair) == len(self.abba) and not failed & set(self.abba):
+            self.journal.append(comparison(board_id, self.abba, pair))
 
     def _measure_session(
         self,
@@ -212,8 +225,8 @@ class Runner:
         variant: PreparedVariant,
         number: int,
         estimate: EnergyEstimate | None,
-    ) -> bool:
-        """One session into the journal; False: it failed, and its cell ends."""
+    ) -> SessionData | None:
+        """One session into the journal; None: it failed, and its cell ends."""
         board_id, name = board.config.id, variant.config.name
         done = 0
 
@@ -242,9 +255,9 @@ class Runner:
                 _bring_back(board, name)
             remaining = self.sessions - number + 1
             self.progress.shorten(board_id, remaining * len(variant.vectors.x) - done)
-            return False
+            return None
         self._judge(record, variant)
-        return True
+        return data
 
     def _keep(self, data: SessionData) -> SessionRecord:
         """Evidence first, then arrays, then the record that names them."""
@@ -323,6 +336,25 @@ def _bring_back(board: OpenBoard, variant: str) -> None:
             f"board {board.config.id}: did not come back after the failure of {variant}, its "
             f"remaining cells are not measured: {error}"
         ) from error
+
+
+def comparison(
+    board: str, names: tuple[str, str], pair: Mapping[str, Sequence[EnergyData]]
+) -> ComparisonRecord:
+    """Return how the energies of two variants compare that took turns at one meter."""
+    a, b = ([data.energy.gross for data in pair[name]] for name in names)
+    found = compare(a, b, pair[names[0]][0].spec, same_meter=True)
+    return ComparisonRecord(
+        board=board,
+        a=names[0],
+        b=names[1],
+        sessions=len(a),
+        ratio=found.ratio,
+        expanded=found.expanded,
+        coverage_k=found.coverage_k,
+        gain_cancels=found.gain_cancels,
+        says=found.says.replace("A is", f"{names[0]} is").replace("of B", f"of {names[1]}"),
+    )
 
 
 def board_record(board: OpenBoard, image: Image) -> BoardRecord:

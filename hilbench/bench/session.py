@@ -60,9 +60,10 @@ def measure_session(
 
     Raises:
         ModelTooLargeError: before anything is sent.
-        BoardError, LinkError, MeasurementError.
+        BoardError, LinkError, MeterError, MeasurementError.
     """
     started_s = time.monotonic()
+    board.check_meter()
     hello = board.start_session()
     recoveries = tuple(board.recoveries)
     board.recoveries.clear()
@@ -144,7 +145,7 @@ def _energy_fields(
     if energy is not None:
         return {
             "energy_source": energy.source,
-            "energy_uj": energy.gross_uj,
+            "energy_uj": energy.energy.gross.energy_uj,
             "energy": energy.record,
         }
     assert meter is not None

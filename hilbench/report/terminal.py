@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from hilbench.report.tables import TextColumn, print_table
-from hilbench.runs import load, operators_frame
+from hilbench.runs import comparisons_frame, load, operators_frame
 
 _TOP_KERNELS = 3
 _SCALES = ((1e6, "M"), (1e3, "k"))
@@ -42,6 +42,9 @@ def print_run(folder: Path, console: Console, *, operators: bool = False) -> Non
         if operators:
             print_operators(shares, console)
         _print_notes(measured, console)
+        for _, pair in comparisons_frame(folder).iterrows():
+            text = f"{pair['board']}, {pair['sessions']} sessions of each in turn: {pair['says']}."
+            console.print(text, highlight=False)
     _print_errors(frame, console)
     console.print(f"results: {folder}", soft_wrap=True, highlight=False)
 
@@ -189,6 +192,9 @@ def print_operators(shares: pd.DataFrame, console: Console) -> None:
         TextColumn("unit", [row["unit"] for row in rows]),
         TextColumn("share %", [f"{row['share_percent']:.1f}" for row in rows], right=True),
     ]
+    if shares["energy_uj"].notna().any():
+        energies = [_number(row["energy_uj"]) for row in rows]
+        columns.append(TextColumn("uJ", energies, right=True))
     print_table(console, "operators", keys, columns)
 
 

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from hilbench.runs.frame import load, operators_frame, sessions_frame
+from hilbench.runs.frame import comparisons_frame, load, operators_frame, sessions_frame
 from hilbench.runs.journal import Journal, read_journal
 from hilbench.runs.store import seal
 
-__all__ = ["Journal", "load", "operators_frame", "read_journal", "seal", "sessions_frame"]
+__all__ = [
+    "Journal",
+    "comparisons_frame",
+    "load",
+    "operators_frame",
+    "read_journal",
+    "seal",
+    "sessions_frame",
+]

@@ -116,6 +116,19 @@ OPERATOR_COLUMNS = (
     Column("share_percent", "float64", "%", "cell", "of the profiled inference; sums to 100"),
 )  # fmt: skip
 
+COMPARISON_COLUMNS = (
+    Column("run_id", "string", "", "cell", "name of the run's folder"),
+    Column("board", "string", "", "cell", "id in boards.toml"),
+    Column("a", "string", "", "cell", "variant"),
+    Column("b", "string", "", "cell", "variant that took turns with it: A B B A"),
+    Column("sessions", "int64", "", "cell", "of each"),
+    Column("ratio", "float64", "", "cell", "gross energy of A over that of B"),
+    Column("expanded", "float64", "", "cell", "half-width of its 95 % interval, relative"),
+    Column("coverage_k", "float64", "", "cell", "Student's factor of it"),
+    Column("gain_cancels", "boolean", "", "cell", "same meter, same ranges: its gain plays no part"),
+    Column("says", "string", "", "cell", "the same in words"),
+)  # fmt: skip
+
 
 def markdown() -> str:
     """Return docs/frame.md."""
@@ -144,6 +157,12 @@ def markdown() -> str:
             "## operators_frame",
             "",
             *_table(OPERATOR_COLUMNS),
+            "",
+            "## comparisons_frame",
+            "",
+            "Of `hilbench run --abba A B`: one row per board with a power meter.",
+            "",
+            *_table(COMPARISON_COLUMNS),
             "",
         ]
     )

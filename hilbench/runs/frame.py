@@ -11,15 +11,17 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
+from hilbench.codec import encode
 from hilbench.errors import StoreError
 from hilbench.measurement.accuracy import Accuracy
 from hilbench.measurement.agreement import Agreement
 from hilbench.measurement.latency import latency, latency_us, operator_shares, session_spread
 from hilbench.runs.column import Column
-from hilbench.runs.columns import COLUMNS, OPERATOR_COLUMNS, SESSION_COLUMNS
+from hilbench.runs.columns import COLUMNS, COMPARISON_COLUMNS, OPERATOR_COLUMNS, SESSION_COLUMNS
 from hilbench.runs.journal import JournalContents, read_journal
 from hilbench.runs.schema import (
     BoardRecord,
+    ComparisonRecord,
     EndRecord,
     EnergyRecord,
     ErrorRecord,
@@ -93,6 +95,21 @@ def operators_frame(path: str | Path) -> pd.DataFrame:
     contents = _read(Path(path))
     rows = [row for cell in cells(contents) for row in _operator_rows(cell, contents)]
     return _frame(rows, OPERATOR_COLUMNS)
+
+
+def comparisons_frame(path: str | Path) -> pd.DataFrame:
+    """Read a run: one row per board on which two variants took turns at a power meter.
+
+    Raises:
+        StoreError: as :func:`load`.
+    """
+    contents = _read(Path(path))
+    rows = [
+        {"run_id": contents.provenance.run_id, **encode(record)}
+        for record in contents.records
+        if isinstance(record, ComparisonRecord)
+    ]
+    return _frame(rows, COMPARISON_COLUMNS)
 
 
 def run_state(contents: JournalContents) -> str:

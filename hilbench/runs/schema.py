@@ -1,7 +1,7 @@
 """The records of a journal, in the order they are written.
 
 provenance, then for each board: board, then for each variant: variant, session ..., at last end.
-An error record may stand anywhere. A record is one line of journal.jsonl: its fields and ``kind``.
+An error record may stand anywhere, comparisons stand behind the sessions that they compare. A record is one line of journal.jsonl: its fields and ``kind``.
 Nothing derived is stored but what needs data that are not kept: the frame does the arithmetic.
 """
 
@@ -143,6 +143,22 @@ class SessionRecord:
 
 
 @dataclass(frozen=True)
+class ComparisonRecord:
+    """Gross energy of two variants whose sessions took turns on one board (A B B A)."""
+
+    KIND: ClassVar[str] = "comparison"
+    board: str
+    a: str
+    b: str
+    sessions: int  # of each
+    ratio: float  # of A to B
+    expanded: float  # half-width of its 95 % interval, relative
+    coverage_k: float
+    gain_cancels: bool
+    says: str
+
+
+@dataclass(frozen=True)
 class ErrorRecord:
     """Something failed; the run goes on with what is left."""
 
@@ -164,7 +180,15 @@ class EndRecord:
     ended_utc: str
 
 
-Record = ProvenanceRecord | BoardRecord | VariantRecord | SessionRecord | ErrorRecord | EndRecord
+Record = (
+    ProvenanceRecord
+    | BoardRecord
+    | VariantRecord
+    | SessionRecord
+    | ComparisonRecord
+    | ErrorRecord
+    | EndRecord
+)
 KINDS: dict[str, type[Record]] = {
     cls.KIND: cls
     for cls in (
@@ -172,6 +196,7 @@ KINDS: dict[str, type[Record]] = {
         BoardRecord,
         VariantRecord,
         SessionRecord,
+        ComparisonRecord,
         ErrorRecord,
         EndRecord,
     )
