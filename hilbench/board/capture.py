@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
@@ -54,6 +55,8 @@ class Capture:
         self._on_figures = on_figures
         self._stopping = threading.Event()
         self._running = threading.Event()
+        # Not the thread's join(): interrupted, it may call a running thread ended (CPython 3.11).
+        self._ended = threading.Event()
         self._error: BaseException | None = None
         self._end: CaptureEnd | None = None
         self._recent: deque[tuple[float, int, float, float]] = deque()  # time, n, sum i, sum p
@@ -70,7 +73,7 @@ class Capture:
         self._thread.start()
         if not self._running.wait(timeout_s) and self._error is None:
             self._stopping.set()
-            self._thread.join(_STOP_S)
+            self._ended.wait(_STOP_S)
             raise MeterError(
                 f"meter {self._meter.identity.model} at {self._meter.identity.address}: no sample "
                 f"within {timeout_s:g} s of its start; unplug it and plug it in again"
@@ -88,7 +91,7 @@ class Capture:
         Raises:
             MeterError: it failed.
         """
-        self._thread.join(seconds)
+        self._ended.wait(seconds)
         self.check()
 
     def stop(self) -> Recording:
@@ -99,7 +102,7 @@ class Capture:
         """
         self._until_s = time.monotonic() - self._began_s + _AFTER_S
         self._stopping.set()
-        self._thread.join(_STOP_S)
+        self._ended.wait(_STOP_S)
         self.check()
         if self._end is None:
             raise MeterError(
@@ -108,30 +111,47 @@ class Capture:
             )
         return self._spool.finish(self._end)
 
+    def abandon(self) -> BaseException | None:
+        """End a capture that nobody wants any more; return what had ended it early, if anything."""
+        self._stopping.set()
+        self._ended.wait(_STOP_S)
+        self._spool.close()
+        return self._error
+
     def _read_all(self) -> None:
         try:
             self._meter.start()
-            began_s = heard_s = self._began_s = time.monotonic()
-            while not self._is_over(heard_s):
-                chunk = self._meter.read(_READ_S)
-                now_s = time.monotonic()
-                if chunk is not None:
-                    heard_s = now_s
-                    self._take(chunk, now_s - began_s)
-                elif now_s - heard_s > _SILENT_S:
-                    raise MeterError(
-                        f"meter {self._meter.identity.model} at {self._meter.identity.address}: "
-                        f"its stream stopped {now_s - heard_s:.1f} s ago, after {self._samples:,} "
-                        f"samples; unplug it and plug it in again"
-                    )
-            last, end = self._meter.stop()
+            try:
+                self._read_until_over()
+                last, end = self._meter.stop()
+            except BaseException:  # the meter may live: let it not stream into the next capture
+                with contextlib.suppress(HilbenchError, OSError):
+                    self._meter.stop()
+                raise
             if last is not None:
-                self._take(last, time.monotonic() - began_s)
+                self._take(last, time.monotonic() - self._began_s)
             self._end = end
-        except (HilbenchError, OSError, ValueError) as error:
+        except BaseException as error:  # noqa: BLE001 - raised where the capture is waited for
             self._error = error
+            self._spool.close()
         finally:
+            self._ended.set()
             self._running.set()
+
+    def _read_until_over(self) -> None:
+        heard_s = self._began_s = time.monotonic()
+        while not self._is_over(heard_s):
+            chunk = self._meter.read(_READ_S)
+            now_s = time.monotonic()
+            if chunk is not None:
+                heard_s = now_s
+                self._take(chunk, now_s - self._began_s)
+            elif now_s - heard_s > _SILENT_S:
+                raise MeterError(
+                    f"meter {self._meter.identity.model} at {self._meter.identity.address}: "
+                    f"its stream stopped {now_s - heard_s:.1f} s ago, after {self._samples:,} "
+                    f"samples; unplug it and plug it in again"
+                )
 
     def _is_over(self, heard_s: float) -> bool:
         """Stop when the time line has come to the moment of stop(), or nothing comes any more."""

@@ -17,7 +17,7 @@ from hilbench.board.ladder import climb, flash, rungs
 from hilbench.board.locks import board_lock
 from hilbench.board.metering import Metering, open_metering
 from hilbench.board.quarantine import check_quarantine
-from hilbench.errors import BoardBusyError, BoardError, ImageError, LinkError
+from hilbench.errors import BoardBusyError, BoardError, ImageError, LinkError, MeterError
 from hilbench.interfaces import EmulatedBoard
 from hilbench.protocol.messages import ClockSource, HelloReply
 from hilbench.records import BoardConfig, ClockInfo, Image, TimeBase
@@ -105,13 +105,26 @@ class OpenBoard:
             self.client = self.access.connect(self.config.timeouts.start_s)
             return self.client.hello()
 
+    def check_meter(self) -> None:
+        """Refuse a session after the meter has failed: it may even have been the supply.
+
+        Raises:
+            MeterError: what ended an earlier session.
+        """
+        if self.metering is not None and (failure := self.metering.failure()) is not None:
+            raise MeterError(
+                f"board {self.config.id}: not measured, because its meter failed before: {failure}"
+            )
+
     def explain(self, error: Exception) -> Exception:
-        """Return the emulator's own death as the cause where that is what happened."""
+        """Return the death of emulator or meter as the cause where that is what happened."""
         if self.emulated is not None:
             try:
                 self.emulated.check_alive()
             except BoardError as death:
                 return death
+        if self.metering is not None and isinstance(error, BoardError | LinkError):
+            return self.metering.failure() or error  # a board falls silent without its supply
         return error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Protocol
@@ -52,6 +53,9 @@ class Metering(Protocol):
     def abandon(self) -> None:
         """End a capture that nobody wants any more; nothing without one."""
 
+    def failure(self) -> MeterError | None:
+        """Return what ended a capture early: nothing more is measured with this meter."""
+
     def truth(self) -> tuple[InjectedWindow, ...] | None:
         """Return what an emulated board was made to draw; None of a real one."""
 
@@ -66,6 +70,7 @@ class LiveMetering:
         self._meter = meter
         self._emulated = emulated_meter
         self._capture: Capture | None = None
+        self._failure: MeterError | None = None
         self.setup = setup_of(config)
 
     @property
@@ -98,12 +103,10 @@ class LiveMetering:
         Raises:
             MeterError: it does not.
         """
-        self._capture = Capture(
-            self._meter,
-            Spool(self.identity, self.spec, self.setup),
-            on_figures,
-        )
-        self._capture.start(self._config.timeouts.start_s)
+        spool = Spool(self.identity, self.spec, self.setup)
+        self._capture = Capture(self._meter, spool, on_figures)
+        with self._remembered():
+            self._capture.start(self._config.timeouts.start_s)
 
     def stop(self) -> Recording:
         """End the capture.
@@ -114,13 +117,26 @@ class LiveMetering:
         capture, self._capture = self._capture, None
         if capture is None:
             raise MeterError(f"board {self._config.id}: no capture runs; start one first")
-        return capture.stop()
+        with self._remembered():
+            return capture.stop()
 
     def abandon(self) -> None:
         """End a capture that nobody wants any more; nothing without one."""
-        if self._capture is not None:
-            with contextlib.suppress(MeterError):
-                self.stop()
+        capture, self._capture = self._capture, None
+        if capture is not None and isinstance(error := capture.abandon(), MeterError):
+            self._failure = self._failure or error
+
+    def failure(self) -> MeterError | None:
+        """Return what ended a capture early: nothing more is measured with this meter."""
+        return self._failure
+
+    @contextlib.contextmanager
+    def _remembered(self) -> Iterator[None]:
+        try:
+            yield
+        except MeterError as error:
+            self._failure = self._failure or error
+            raise
 
     def truth(self) -> tuple[InjectedWindow, ...] | None:
         """Return what an emulated board was made to draw; None of a real one."""
@@ -128,24 +144,29 @@ class LiveMetering:
 
     def _check_powered(self) -> None:
         """The trap: a supply that is off gives files that look right but for their current."""
-        floor_a = self._config.powered_ma
-        limit_a = (
-            _OFFSETS * min(r.offset_limit_a for r in self.spec.ranges)
-            if floor_a is None
-            else floor_a / 1e3
-        )
+        floor_ma = self._config.powered_ma
+        if floor_ma is None:
+            limit_a, why = self._least_a(), "which cannot be told from none"
+        else:
+            limit_a, why = floor_ma / 1e3, f"powered_ma says at least {floor_ma:g} mA"
         mean_a = self._settled_mean_a()
         if not mean_a >= limit_a:
-            why = (
-                "which cannot be told from none"
-                if floor_a is None
-                else f"powered_ma says at least {floor_a:g} mA"
-            )
             raise BoardUnpoweredError(
                 f"board {self._config.id}: draws {mean_a * 1e3:.4g} mA through the "
                 f"{self.identity.model}, {why}; check supply, wiring and jumpers, and that no USB "
                 "cable powers the board"
             )
+
+    def _least_a(self) -> float:
+        """Return the least current that is more than the meter's offset."""
+        known = [limit_a for r in self.spec.ranges if not math.isnan(limit_a := r.offset_limit_a)]
+        if not known:
+            raise ConfigError(
+                f"{self._config.source}: [board.{self._config.id}] has no powered_ma, and the "
+                f"{self.identity.model} states no limit of its offset; say the least current in mA "
+                "that the board draws"
+            )
+        return _OFFSETS * min(known)
 
     def _settled_mean_a(self) -> float:
         """Return the mean current of the second half of a short capture."""
@@ -169,13 +190,11 @@ class LiveMetering:
         return total / count
 
     def close(self) -> None:
-        """Switch the supply off, release the instrument, end what emulates it."""
+        """Switch the supply off and release the instrument."""
         try:
             self.abandon()
         finally:
             self._meter.close()
-            if self._emulated is not None:
-                self._emulated.stop()
 
 
 class DeviceTimeMetering:
@@ -218,6 +237,9 @@ class DeviceTimeMetering:
         """Forget a capture that nobody wants any more."""
         self._before = None
 
+    def failure(self) -> None:
+        """Return None: nothing runs that could fail."""
+
     def truth(self) -> tuple[InjectedWindow, ...]:
         """Return what the board was made to draw."""
         return self._truth
@@ -235,13 +257,14 @@ def open_metering(
         on_state: told each step, for people.
 
     Raises:
-        ConfigError: supply above the board's ceiling; nothing was touched.
+        ConfigError: no supply said, or above the board's ceiling; nothing was touched.
         BoardUnpoweredError, MeterError, ToolMissingError.
     """
     driver = plugins.load("power", config.meter.driver)
     if not hasattr(driver, "open_meter"):
         yield None
         return
+    setup_of(config)
     check_supply(config)
     with contextlib.ExitStack() as stack:
         emulated_meter: EmulatedMeter | None = None
@@ -318,10 +341,16 @@ def meter_address(who: str, config: MeterConfig) -> str:
         config: the meter's table.
 
     Raises:
+        ConfigError: its table tells it by what a meter is not found by.
         MeterError: none, or several; lists those that are plugged in.
     """
     if isinstance(config.serial, str):
         return config.serial
+    if isinstance(config.serial, SerialMatch) and config.serial.serial_number is None:
+        raise ConfigError(
+            f"board {who}: a meter is found by serial_number or port, and serial in "
+            f"[board.{who}.meter] has neither; `hilbench meter list` shows both"
+        )
     found: list[tuple[str, str]] = plugins.load("power", config.driver).find()
     listing = ", ".join(f"{address} ({number or 'no number'})" for address, number in found)
     wanted = config.serial.serial_number if isinstance(config.serial, SerialMatch) else None
@@ -330,11 +359,14 @@ def meter_address(who: str, config: MeterConfig) -> str:
         found = [(a, n) for a, n in found if n.lstrip("0").lower() == same]
     if len(found) == 1:
         return found[0][0]
-    which = f"with serial number {wanted}" if wanted is not None else "is plugged in"
+    if not found and not listing:
+        raise MeterError(
+            f"board {who}: no {config.driver} is plugged in; `hilbench meter list` shows what is"
+        )
     if not found:
         raise MeterError(
-            f"board {who}: no {config.driver} {which}; plugged in: {listing or 'none'}; see "
-            "`hilbench meter list`"
+            f"board {who}: no {config.driver} has the serial number {wanted}; plugged in: {listing}; "
+            f"correct it in [board.{who}.meter]"
         )
     raise MeterError(
         f"board {who}: several {config.driver} are plugged in: {listing}; say which by "

@@ -25,6 +25,7 @@ from hilbench.errors import (
 from hilbench.interfaces import EmulatedBoard
 from hilbench.records import BoardConfig, FlasherConfig, Image
 
+USES_PROBE = True  # which stays attached beside an energy window
 PROGRAM = "gdb-multiarch"
 INSTALL = "apt-get install gdb-multiarch"
 START = ("monitor reset",)

@@ -22,6 +22,7 @@ from hilbench.errors import (
 from hilbench.interfaces import EmulatedBoard
 from hilbench.records import BoardConfig, FlasherConfig, Image
 
+USES_PROBE = True  # which stays attached beside an energy window
 PROGRAM = "openocd"
 INSTALL = "apt-get install openocd"
 

@@ -38,6 +38,7 @@ from hilbench.errors import (
 from hilbench.interfaces import EmulatedBoard
 from hilbench.records import BoardConfig, FlasherConfig, Image
 
+USES_PROBE = True  # which stays attached beside an energy window
 INSTALL = "pip install 'hilbench[pyocd]'"
 _WORKER = "hilbench.drivers.flashers._pyocd_worker"
 # The worker's own words; see _pyocd_worker.Outcome.
