@@ -64,7 +64,7 @@ def find(
     """Find the windows after a known pulse pattern; tier "pattern".
 
     Args:
-        recording: read four times.
+        recording: read three times.
         pattern: idle and run stretches that the host made for this purpose, in order.
         marked: what follows, in order.
         gap_s: typical time between stretches of the pattern, in which the board talks.
@@ -141,8 +141,8 @@ class _Trace:
         return cls(sums[: total // width] / width, width, hz)
 
 
-def _candidates(trace: _Trace) -> Ints:
-    """Return the bins before which the level changes.
+def _candidates(trace: _Trace) -> tuple[Ints, Floats]:
+    """Return the bins before which the level changes, and by how much.
 
     They are extremes of the difference of the means on both sides. Short sides tell neighbours
     apart and come first; longer ones add weaker and slower changes.
@@ -150,7 +150,7 @@ def _candidates(trace: _Trace) -> Ints:
     total = np.concatenate(([0.0], np.cumsum(trace.mean_a - trace.mean_a.mean())))
     noise = np.median(np.abs(np.diff(trace.mean_a))) * 1.4826  # of the difference of two bins
     low, high = np.percentile(trace.mean_a, (2, 98))
-    found = np.zeros(0, np.int64)
+    found, sizes = np.zeros(0, np.int64), np.zeros(len(trace.mean_a) + 1)
     for side in SIDES:
         middle = np.arange(side, len(trace.mean_a) - side + 1)
         size = np.zeros(len(trace.mean_a) + 1)
@@ -165,8 +165,9 @@ def _candidates(trace: _Trace) -> Ints:
             before = np.maximum(after - 1, 0)
             away = np.minimum(np.abs(found[after] - peak), np.abs(found[before] - peak))
             peak = peak[away > side]
+        sizes[peak] = size[peak]
         found = np.sort(np.concatenate((found, peak)))
-    return found
+    return found, sizes[found]
 
 
 def _pattern_start(trace: _Trace, pattern: Sequence[Marked], gap_s: float) -> float:
@@ -225,23 +226,20 @@ def _located(
     tier: MarkerTier,
     first: float,
 ) -> list[Window]:
-    """Align candidates, fit the chosen edges at full rate, align again, use told durations."""
-    changes = (_candidates(trace) * trace.width).astype(np.float64)
-    at = changes[changes >= first]
+    """Fit all candidates at full rate, align those that are steps, use told durations."""
+    bins, size = _candidates(trace)
+    changes = (bins * trace.width).astype(np.float64)
+    later = changes >= first
+    at, u = edges_at_full_rate(recording, changes, size, trace.width, later)
+    step = u < 4 * trace.width
+    order = np.argsort(at[step], kind="stable")
+    at, u = at[step][order], u[step][order]
     either = np.zeros(len(marked), np.int8)
-
-    def placed(events: Events, u: Floats) -> list[Window]:
-        return place(
-            events, u, marked, sign=either, clocks=clocks, tier=tier, shared=True, margin=1.0
-        )
-
-    reach = np.full(len(at), 2.0 * trace.width)
-    rough = placed(Events(at, np.zeros(len(at), np.int8), reach), reach)
-    edges = np.unique([(w.start, w.end) for w in rough])  # neighbours may share one
-    fitted, u = edges_at_full_rate(recording, edges, changes, trace.width)
-    order = np.argsort(fitted, kind="stable")
-    events = Events(fitted[order], np.zeros(len(fitted), np.int8), 3 * u[order])
-    return _constrained(placed(events, u[order]), clocks)
+    events = Events(at, np.zeros(len(at), np.int8), 3 * u)
+    windows = place(
+        events, u, marked, sign=either, clocks=clocks, tier=tier, shared=True, margin=1.0
+    )
+    return _constrained(windows, clocks)
 
 
 def _constrained(windows: list[Window], clocks: Clocks) -> list[Window]:
@@ -267,41 +265,44 @@ def _constrained(windows: list[Window], clocks: Clocks) -> list[Window]:
 
 
 def edges_at_full_rate(
-    recording: Recording, edges: Floats, neighbours: Floats, width: int
+    recording: Recording, changes: Floats, size: Floats, width: int, wanted: NDArray[np.bool_]
 ) -> tuple[Floats, Floats]:
-    """Fit a step behind a low pass at each rough edge, in two passes.
+    """Fit a step behind a low pass at changes of level, in two passes.
 
     Args:
         recording: read twice.
-        edges: [n] rough, ascending, samples.
-        neighbours: ascending, samples: other changes of level, which are kept out of the fits.
-        width: samples by which all of these may be off.
+        changes: [n] rough places, ascending, samples; a fit keeps away from its neighbours.
+        size: [n] of the steps: the time constant is taken from large ones.
+        width: samples by which places may be off.
+        wanted: [n] which are fitted.
 
     Returns:
-        [n] edges and [n] their standard uncertainties, samples.
+        [wanted] edges and [wanted] their standard uncertainties, samples.
     """
     gap = 2.0 * width
-    left = np.concatenate(([0.0], neighbours))[np.searchsorted(neighbours, edges - width / 2)]
-    right = np.concatenate((neighbours, [np.inf]))[
-        np.searchsorted(neighbours, edges + width / 2, side="right")
-    ]
-    low = np.clip(left + gap, edges - MOST_AROUND, edges - gap).astype(np.int64)
-    high = np.clip(right - gap, edges + gap, edges + MOST_AROUND).astype(np.int64) + 1
-    order = np.argsort(low, kind="stable")
+    left = np.concatenate(([-np.inf], changes[:-1]))
+    right = np.concatenate((changes[1:], [np.inf]))
+    low = np.clip(left + gap, changes - MOST_AROUND, changes - gap).astype(np.int64)
+    high = np.clip(right - gap, changes + gap, changes + MOST_AROUND).astype(np.int64) + 1
+    which = np.flatnonzero(wanted)
+    if not len(which):
+        return np.zeros(0), np.zeros(0)
 
-    def spans(which: Ints) -> Iterator[tuple[int, Span]]:
-        collect = Spans(low[which], high[which])
+    def spans(some: Ints) -> Iterator[tuple[int, Span]]:
+        collect = Spans(low[some], high[some])
         for block in blocks(recording.chunks()):
-            yield from ((int(which[s.index]), s) for s in collect.add(block))
-        yield from ((int(which[s.index]), s) for s in collect.rest())
+            yield from ((int(some[s.index]), s) for s in collect.add(block))
+        yield from ((int(some[s.index]), s) for s in collect.rest())
 
-    chosen = order[:: max(1, -(-len(order) // TAU_EDGES))]
-    tau, u_tau = _common_tau([(edges[i], span) for i, span in spans(chosen)], width)
-    fitted, u = np.zeros(len(edges)), np.zeros(len(edges))
-    for i, span in spans(order):
-        step = _Step.fit(span, edges[i], tau, width)
-        fitted[i], u[i] = step.at, np.hypot(step.u, u_tau)
-    return fitted, u
+    room = np.minimum(high - changes, changes - low)[which]
+    largest = np.argsort(-size[which] * np.sqrt(room), kind="stable")[:TAU_EDGES]
+    chosen = np.sort(which[largest])
+    tau, u_tau = _common_tau([(changes[i], span) for i, span in spans(chosen)], width)
+    at, u = np.zeros(len(changes)), np.zeros(len(changes))
+    for i, span in spans(which):
+        step = _Step.fit(span, changes[i], tau, width)
+        at[i], u[i] = step.at, np.hypot(step.u, u_tau)
+    return at[wanted], u[wanted]
 
 
 def _common_tau(spans: Sequence[tuple[float, Span]], width: int) -> tuple[float, float]:

@@ -164,3 +164,9 @@ def test_a_capture_too_long_for_its_memory_is_refused_before_it_is_read():
         "capture of 10000.000 s is too long to find a window of 0.003000 s by its current, limit "
         "98.304 s and 16 samples a window; wire the marker pin or let windows last longer"
     )
+
+
+def test_operators_within_a_run_are_steps_but_no_edges():
+    active_a = (0.0105, 0.0134, 0.0119, 0.0140, 0.0111)
+    made = make(session(3, active_a=active_a), tau_s=1e-4, noise_a=1e-4, phase=0.6)
+    assert np.abs(off(pattern.steps(made.recording, made.marked), made.edges)).max() < 2
