@@ -145,7 +145,7 @@ def settings(setup: MeterSetup) -> Settings:
     if args.get("acqmode") == "stat":
         raise ConfigError(
             "acqmode = 'stat' gives one average per acquisition and no samples; leave it out, and "
-            "hold the supply in static mode with hold() while the board is flashed"
+            "the driver holds the board in static mode by itself while no capture runs"
         )
     return _settings(setup, args)
 

@@ -27,12 +27,15 @@ STEP_S = w.COUNTS / w.SAMPLE_HZ
 _NEAR_S = STEP_S / 2  # of the floor
 _START_S = 1.0  # until the slope is known well enough
 _START_KNOWN_S = 0.2
+_START_LONGEST_S, _SCATTER_S = 2.0, 1.5e-4  # where the lowest readings scatter more than this
 _SHORTEST_S, _FEWEST = 0.1, 10  # of a capture whose clock can be looked at
 _DOUBT_S, _DOUBT_READINGS = 0.5, 16  # off the floor: then samples are lost
 _DOUBT_UNSEEN_S = 1.5  # where the counter saw no loss at all: a load of the host is more likely
 _DOUBT_LONGEST_S = 2.0
 _CLEAR = 0.25  # of a step: how near a rise of the floor has to be to a multiple
 _SHARED = 4  # readings that make a new floor
+_SHARP, _SHARP_SEEN = 0.15, 0.05  # share of readings on a new floor: others are only late
+_BLIND_S = 4.0
 _END_S, _END_READINGS = 0.1, 8  # of a capture: too short to tell late from lost
 _SLOT_S = 0.05  # of which the lowest reading is kept
 _FLOOR_SLOTS = 80  # 4 s
@@ -90,6 +93,7 @@ class Clock:
         self._waiting: list[Reading] = []  # until the slope is known
         self._doubtful: list[Reading] = []  # since the floor was seen last
         self._inserted = 0
+        self._blind_s = 0.0  # since the floor was seen last, of what was let go
         self._line: _Line | None = None
         self._floor = _Lowest(0.0, _FLOOR_SLOTS)
         self._rate = _Lowest(0.0)
@@ -101,11 +105,10 @@ class Clock:
                 self._step(reading)
             return
         self._waiting += readings
-        if (
-            self._waiting
-            and self._waiting[-1].before_s - self._waiting[0].before_s >= self._start_s
-        ):
-            self._start()
+        if self._waiting:
+            span_s = self._waiting[-1].before_s - self._waiting[0].before_s
+            if span_s >= self._start_s:
+                self._start(final=span_s >= _START_LONGEST_S)
 
     def end(self) -> None:
         """Decide about what is still in doubt."""
@@ -117,7 +120,7 @@ class Clock:
                     f"{w.COUNTS} samples cannot be seen"
                 )
                 return
-            self._start()
+            self._start(final=True)
         self._look_back()
         doubt = self._doubtful
         if len(doubt) < _END_READINGS or doubt[-1].before_s - doubt[0].before_s < _END_S:
@@ -170,7 +173,7 @@ class Clock:
         assert self._line is not None
         return self._delay(reading) - self._line.at(reading.before_s)
 
-    def _start(self) -> None:
+    def _start(self, *, final: bool) -> None:
         """Take a first line, though samples may have been lost below it."""
         slope = self._known_slope or 0.0
         for _ in range(_PASSES):  # what is lowest depends on the slope
@@ -179,6 +182,8 @@ class Clock:
             *_, explained = _explained(*points.T, falls=False)
             line = _through(points[:, 0], explained)
             slope = self._known_slope or line.slope
+        if not final and _fit(points[:, 0], explained)[1] > len(points) * _SCATTER_S**2:
+            return
         middle_s = float(points[:, 0].mean())
         self._line = _Line(slope, line.at(middle_s) - slope * middle_s)
         self._floor, self._rate = _Lowest(slope, _FLOOR_SLOTS), _Lowest(slope)
@@ -203,7 +208,8 @@ class Clock:
                 self._decide(final=reading.before_s - first.before_s >= _DOUBT_LONGEST_S)
             return
         self._doubtful.clear()
-        self.certain = reading.index
+        self._blind_s = 0.0
+        self.certain = max(self.certain, reading.index)
         self._add(reading)
 
     def _add(self, reading: Reading) -> None:
@@ -232,6 +238,10 @@ class Clock:
         after = int(np.argmax(np.abs(rises_s - rise_s) < _CLEAR * STEP_S))
         seen_at = self._place(self.certain, self._doubtful[after].index)
         span_s = self._doubtful[-1].before_s - self._doubtful[0].before_s
+        sharp = float(np.mean(np.abs(rises_s[after:] - rise_s) < _CLEAR * STEP_S))
+        if sharp < (_SHARP if seen_at is None else _SHARP_SEEN):
+            self._let_go(span_s)
+            return
         if seen_at is None and span_s < _DOUBT_UNSEEN_S and not final:
             return
         steps = round(rise_s / STEP_S)
@@ -246,6 +256,22 @@ class Clock:
         again, self._doubtful = self._doubtful[after:], []
         for reading in again:
             self._step(reading)
+
+    def _let_go(self, span_s: float) -> None:
+        """Where the host is too busy to tell late from lost, take nothing for lost, and go on."""
+        if span_s < _DOUBT_UNSEEN_S:
+            return
+        self.certain = self._doubtful[-1].index
+        self._blind_s += span_s
+        self._doubtful = self._doubtful[len(self._doubtful) // 2 :]
+        if self._blind_s > _BLIND_S:  # the line may be what is wrong
+            self._blind_s = 0.0
+            self.uncertain += w.COUNTS
+            self.notes.append(
+                f"for {_BLIND_S:g} s the host was too busy to tell late samples from lost ones: "
+                f"{w.COUNTS} or more may be missing there"
+            )
+            self._waiting, self._doubtful, self._line = self._doubtful, [], None
 
     def _new_floor(self, rises_s: NDArray[np.float64]) -> float:
         """Return the rise of the floor; a single late reading before a loss is no floor."""

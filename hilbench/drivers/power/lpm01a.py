@@ -3,9 +3,8 @@
 What a bench should know:
 
 - Outside an acquisition its rail does not hold a board that draws much: one of 55 mA reboots a
-  hundred times in 6 s. Flash the board and talk to it while a capture runs, or between
-  ``hold(on=True)`` and ``hold(on=False)``, which keeps an acquisition in static mode (up to 200 mA)
-  going meanwhile.
+  hundred times in 6 s. So, while the supply is on and no capture runs, an acquisition in static mode
+  (up to 200 mA) goes on, and the board can be flashed and talked to.
 - A board that a stale "pwrend off" has cut looks like one that sleeps well: check its current
   (``powered_ma``) after ``set_supply``. This driver sets "pwrend on" and switches off itself.
 - The first acquisition of a session may read high by 8 mA of 55: throw it away.
@@ -61,7 +60,7 @@ class Lpm01a:
         self._rate = HostRate()
         self._pieces: list[Piece] = []
         self._early = b""  # came together with the answer to "start"
-        self._holding = False
+        self._supplying = self._holding = False
         self._read_v = 0.0
         try:
             self._dialogue.silence(timeout_s)
@@ -109,28 +108,14 @@ class Lpm01a:
         with self._lock:
             self._configured()
             self._idle("set_supply")
-            if not on:
-                self._end_hold()
+            self._end_hold()
             self._dialogue.command(f"pwr {'on' if on else 'off'}")
-
-    def hold(self, *, on: bool) -> None:
-        """Hold the supply in an acquisition in static mode, e.g. while the board is flashed.
-
-        Raises:
-            MeterError: silent, unplugged, refuses, not configured, or a capture runs.
-        """
-        with self._lock:
-            self._configured()
-            self._idle("hold")
-            if on and not self._holding:
-                self._dialogue.command("acqmode stat")
-                self._dialogue.command("start")
-                self._holding = True
-            elif not on:
-                self._end_hold()
+            self._supplying = on
+            if on:
+                self._hold()
 
     def start(self) -> None:
-        """Begin a capture at index 0; ends ``hold``.
+        """Begin a capture at index 0.
 
         Raises:
             MeterError: silent, unplugged, refuses, not configured, or a capture runs.
@@ -185,6 +170,8 @@ class Lpm01a:
             if not confirmed and not blocks.ended:
                 self._pieces += [*blocks.feed(words), *blocks.finish()]
             last = self._chunk() if self._pieces else None
+            if self._supplying:
+                self._hold()
             return last, self._account(blocks, words)
 
     def close(self) -> None:
@@ -261,6 +248,12 @@ class Lpm01a:
             rate_u=rate_u,
             notes=tuple(notes),
         )
+
+    def _hold(self) -> None:
+        """Keep the rail up in an acquisition of which nobody takes samples."""
+        self._dialogue.command("acqmode stat")
+        self._dialogue.command("start")
+        self._holding = True
 
     def _end_hold(self) -> None:
         if self._holding:

@@ -47,7 +47,7 @@ _QUIET_S = 0.1  # without a byte: the stream has ended
 _STOP_S = 2.0
 _DRAIN_S = 0.5
 _PACE_S = 0.005  # between looks: the system keeps 4095 bytes, 10 ms, for us
-_NEXT_S = 0.002  # for the next packet, whose time of arrival is the sharpest that there is
+_FULL_BYTES = 4095  # of one look: there may be more
 _BLOCK_S = 0.1  # decoded at once
 _SILENT_S = 1.0  # a stream that has stopped
 _RATE_U = 5e-5  # good enough for the next capture
@@ -344,12 +344,14 @@ class Ppk2:
         return self._stream, self._decoder
 
     def _receive(self, stream: Stream, until_s: float) -> None:
-        """Look at the port now and then."""
+        """Look at the port now and then.
+
+        After a pause, what comes next is waited for: its time of arrival is the sharpest that there
+        is. Every call that waits may cost the interpreter's lock for 5 ms, so there are few.
+        """
         while (left_s := until_s - time.monotonic()) > 0:
             if self._port.wait(min(left_s, _PACE_S)):
                 self._look(stream)
-                if self._port.wait(_NEXT_S):
-                    self._look(stream)
             if (age_s := time.monotonic() - self._heard_s) > _SILENT_S and not self._look(stream):
                 self._stream = None
                 what = "its last sample is" if self._received_bytes else "no sample since the start"
@@ -362,17 +364,17 @@ class Ppk2:
 
     def _look(self, stream: Stream) -> bool:
         """Take what is there; say whether there was anything."""
-        taken = False
         while True:
             before_s = time.monotonic()
             data = self._port.read()
             after_s = time.monotonic()
             if not data:
-                return taken
-            taken = True
+                return False
             self._heard_s = after_s
             self._received_bytes += len(data)
             stream.add(data, before_s, after_s)
+            if len(data) < _FULL_BYTES:
+                return True
 
     def _deliver(self, decoded: Decoded) -> Chunk | None:
         if not len(decoded.words):

@@ -159,21 +159,20 @@ def test_another_supply_on_the_rail():
         meter.close()
 
 
-def test_hold_for_flashing():
+def test_the_rail_is_held_while_no_capture_runs():
     with Shield() as shield:
         meter = opened(shield)
         meter.configure(SETUP)
         meter.set_supply(on=True)
-        meter.hold(on=True)
-        meter.hold(on=True)
         assert shield.commands[-2:] == ["acqmode stat", "start"]
         meter.start()  # ends it
         assert shield.commands[-3:] == ["stop", "acqmode dyn", "start"]
         take(meter, 1000)
         meter.stop()
+        assert shield.commands[-2:] == ["acqmode stat", "start"]
         assert shield.powered is True
-        meter.hold(on=True)
-        meter.hold(on=False)
+        meter.set_supply(on=False)
+        assert shield.commands[-3:] == ["stop", "acqmode dyn", "pwr off"]
         meter.close()
 
 
@@ -494,7 +493,7 @@ def test_order_of_calls():
         (
             MeterSetup(3.3, supplies=True, args=(("acqmode", "stat"),)),
             "acqmode = 'stat' gives one average per acquisition and no samples; leave it out, and "
-            "hold the supply in static mode with hold() while the board is flashed",
+            "the driver holds the board in static mode by itself while no capture runs",
         ),
         (
             MeterSetup(3.3, supplies=True, args=(("mode", "stat"),)),

@@ -169,8 +169,6 @@ def test_bounce_and_an_unpowered_board(meet, edges):
     """Bounces are told as they are; a board without power draws nothing, and that is told too."""
     pulses(edges, 50, 20, 400)
     _, meter = meet("marker-bounce:times=3,us=400,seed=2", "unpowered")
-    meter.hold(on=True)
-    meter.hold(on=False)
     joined, _ = capture(meter, 2000)
     assert not joined["current_a"].any()
     assert np.diff(joined["logic"].astype(int)).any()
