@@ -98,6 +98,9 @@ def run_suite(
     prepared, failed = _prepare(suite, limit)
     if not prepared and len(suite.variants) == 1:
         raise failed[suite.variants[0].name]
+    for name in abba or ():
+        if name in failed:  # a comparison with half of it missing is none
+            raise failed[name]
     journal = Journal.create(
         results,
         provenance(

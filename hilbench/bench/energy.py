@@ -17,7 +17,7 @@ import numpy as np
 from hilbench.bench.prepare import PreparedVariant
 from hilbench.board.life import OpenBoard
 from hilbench.board.metering import Metering, probe_warning
-from hilbench.errors import ConfigError, MeasurementError
+from hilbench.errors import ConfigError, MeasurementError, UsageError
 from hilbench.measurement.power import mlperf
 from hilbench.measurement.power.energy import SessionEnergy, session_energy
 from hilbench.measurement.power.integrate import sums
@@ -85,6 +85,7 @@ def measure_energy(
     inference_s = timed.ticks_sum / timed.inferences * tick_s
     restore_s = timed.restore_ticks_sum / timed.inferences * tick_s
     if request.mlperf:
+        _check_mlperf(board, variant)
         plan = _mlperf_plan(inference_s + restore_s)
     else:
         plan = session.plan(inference_s, restore_s, request)
@@ -152,7 +153,10 @@ def energy_record(
     known = {name: value for name in MEASURED if (value := values.get(name)) is not None}
     content = energy.gross.content
     return EnergyRecord(
-        numbers={k: float(v) for k, v in known.items() if not isinstance(v, str)},
+        # A limit that nobody knows makes an uncertainty that nobody knows: NaN, and left out.
+        numbers={
+            k: float(v) for k, v in known.items() if not isinstance(v, str) and not math.isnan(v)
+        },
         texts={k: v for k, v in known.items() if isinstance(v, str)},
         range_energy_uj=tuple(float(e) * _US for e in content.range_energy_j),
         range_us=tuple(float(s) * _US for s in content.range_s),
@@ -168,6 +172,21 @@ def meter_text(identity: MeterIdentity) -> str:
     if identity.emulated:
         words.append("(emulated)")
     return " ".join(filter(None, words))
+
+
+def _check_mlperf(board: OpenBoard, variant: PreparedVariant) -> None:
+    inputs = len(variant.vectors.x)
+    if inputs < mlperf.WINDOWS:
+        raise UsageError(
+            f"variant {variant.config.name}: {inputs} vectors, --mlperf takes {mlperf.WINDOWS}: one "
+            "for each window; use more"
+        )
+    if not board.client.slots:
+        raise UsageError(
+            f"board {board.config.id}: has no memory to keep an input of {variant.config.name}, so "
+            "its inferences cannot follow each other in a window of 10 s; leave out --mlperf, or "
+            "this board"
+        )
 
 
 def _mlperf_plan(pitch_s: float) -> EnergyPlan:

@@ -138,6 +138,11 @@ class Runner:
             self.progress.set(config.id, state="nothing to measure")
             return
         image = find_image(config.firmware)
+        if self.abba is not None and needs_resident(image) is not None:
+            raise UsageError(
+                f"board {config.id}: has one variant in an image at a time, so "
+                f"{' and '.join(self.abba)} cannot take turns; leave out --abba, or this board"
+            )
         with tempfile.TemporaryDirectory(prefix="hilbench-") as folder:
             for number, (flashed, variants) in enumerate(self._loads(config, image, Path(folder))):
                 with open_board(
@@ -170,20 +175,9 @@ class Runner:
                 continue
             yield patched, [variant]
 
-    def _order(
-        self, board_id: str, variants: Sequence[PreparedVariant]
-    ) -> Iterator[tuple[PreparedVariant, int]]:
-        """Every session of every variant, one variant after the other, but for a pair in ABBA order.
-
-        Raises:
-            UsageError: the board takes one variant an image, so that two cannot take turns.
-        """
+    def _order(self, variants: Sequence[PreparedVariant]) -> Iterator[tuple[PreparedVariant, int]]:
+        """Every session of every variant, one variant after the other, but for a pair in ABBA order."""
         pair = [v for name in self.abba or () for v in variants if v.config.name == name]
-        if self.abba is not None and len(pair) != len(self.abba):
-            raise UsageError(
-                f"board {board_id}: has one variant in an image at a time, so "
-                f"{' and '.join(self.abba)} cannot take turns; leave out --abba, or this board"
-            )
         if pair:
             counts = dict.fromkeys(self.abba or (), 0)
             for variant in abba(pair[0], pair[1], self.sessions):
@@ -201,7 +195,7 @@ class Runner:
         begun: set[str] = set()
         failed: set[str] = set()
         pair: dict[str, list[EnergyData]] = {}  # in ABBA order: energy of each session
-        for variant, number in self._order(board_id, variants):
+        for variant, number in self._order(variants):
             name = variant.config.name
             if self._stopping.is_set():
                 return

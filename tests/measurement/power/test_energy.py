@@ -270,3 +270,11 @@ def test_what_cannot_be_energy(windows, expected):
     with pytest.raises(MeasurementError) as caught:
         session(*windows)
     assert str(caught.value) == expected
+
+
+def test_a_limit_that_nobody_knows_makes_an_uncertainty_that_nobody_knows():
+    ranges = tuple(replace(r, gain_limit=np.nan, offset_limit_a=np.nan) for r in SPEC.ranges)
+    found = session_energy([IDLE, RUN, LATER], replace(SPEC, ranges=ranges), SETUP)
+    assert found.gross.energy_uj == session(IDLE, RUN, LATER).gross.energy_uj
+    assert np.isnan(found.gross.absolute_uj)
+    assert not np.isnan(found.gross.comparative_uj)  # what cancels need not be known
