@@ -255,8 +255,9 @@ class Sampler:
         if self._tau_s:
             charge -= self._tau_s * (_behind(span, u, slope, y, self._tau_s) - y)
         mean_a = np.diff(charge) * self.rate_hz
-        if self._noise_a and self._state.powered:
-            mean_a += self._random.normal(0.0, self._noise_a, len(mean_a))
+        if self._noise_a:
+            noise = self._random.normal(0.0, self._noise_a, len(mean_a))
+            mean_a += np.where(mean_a > 0, noise, 0.0)  # none without power
         return mean_a, seen
 
 
