@@ -80,6 +80,12 @@ def measure_energy(
     metering = board.metering
     if metering is None:
         return None
+    if math.isnan(metering.spec.clock_limit):
+        raise ConfigError(
+            f"board {board.config.id}: nobody says how far the clock of the "
+            f"{metering.identity.model} may be off, so its windows cannot be told by their "
+            f"duration; add it to args of [board.{board.config.id}.meter], see docs/energy.md"
+        )
     session = _Session(board, metering, variant)
     tick_s = 1 / board.clock.counter_hz
     inference_s = timed.ticks_sum / timed.inferences * tick_s
