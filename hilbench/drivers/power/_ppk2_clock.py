@@ -28,6 +28,7 @@ _NEAR_S = STEP_S / 2  # of the floor
 _START_S = 1.0  # until the slope is known well enough
 _START_KNOWN_S = 0.2
 _START_LONGEST_S, _SCATTER_S = 2.0, 1.5e-4  # where the lowest readings scatter more than this
+_START_AGAIN_S = 0.25
 _SHORTEST_S, _FEWEST = 0.1, 10  # of a capture whose clock can be looked at
 _DOUBT_S, _DOUBT_READINGS = 0.5, 16  # off the floor: then samples are lost
 _DOUBT_UNSEEN_S = 1.5  # where the counter saw no loss at all: a load of the host is more likely
@@ -100,21 +101,23 @@ class Clock:
 
     def feed(self, readings: Sequence[Reading]) -> None:
         """Take readings."""
-        if self._line is not None:
-            for reading in readings:
-                self._step(reading)
-            return
-        self._waiting += readings
-        if self._waiting:
-            span_s = self._waiting[-1].before_s - self._waiting[0].before_s
-            if span_s >= self._start_s:
-                self._start(final=span_s >= _START_LONGEST_S)
+        for reading in readings:
+            self._step(reading)
+
+    def _wait(self, reading: Reading) -> None:
+        """Keep a reading until there are enough to take a line from."""
+        self._waiting.append(reading)
+        span_s = reading.before_s - self._waiting[0].before_s
+        if span_s >= self._start_s:
+            self._start(final=span_s >= _START_LONGEST_S)
 
     def end(self) -> None:
         """Decide about what is still in doubt."""
         if self._line is None:
             begun_s = self._waiting[0].before_s if self._waiting else 0.0
             if len(self._waiting) < _FEWEST or self._waiting[-1].before_s - begun_s < _SHORTEST_S:
+                if self.certain:
+                    return
                 self.notes.append(
                     f"the capture is shorter than {_SHORTEST_S:g} s: losses of multiples of "
                     f"{w.COUNTS} samples cannot be seen"
@@ -183,6 +186,7 @@ class Clock:
             line = _through(points[:, 0], explained)
             slope = self._known_slope or line.slope
         if not final and _fit(points[:, 0], explained)[1] > len(points) * _SCATTER_S**2:
+            self._start_s += _START_AGAIN_S
             return
         middle_s = float(points[:, 0].mean())
         self._line = _Line(slope, line.at(middle_s) - slope * middle_s)
@@ -192,6 +196,9 @@ class Clock:
             self._step(reading)
 
     def _step(self, reading: Reading) -> None:
+        if self._line is None:
+            self._wait(reading)
+            return
         above_s = self._above(reading)
         looked_s = reading.after_s - reading.before_s
         if above_s < -_NEAR_S:
@@ -272,6 +279,7 @@ class Clock:
                 f"{w.COUNTS} or more may be missing there"
             )
             self._waiting, self._doubtful, self._line = self._doubtful, [], None
+            self._known_slope, self._start_s = None, _START_S
 
     def _new_floor(self, rises_s: NDArray[np.float64]) -> float:
         """Return the rise of the floor; a single late reading before a loss is no floor."""
