@@ -10,8 +10,10 @@ which has a counter of six bits and a clock, and by the emulated meter, which kn
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -27,6 +29,12 @@ MODEL = CurrentModel(idle_ma=0.02, active_ma=12.0, tail_us=50.0, noise_ma=0.002)
 WINDOWS = ("--square-ms", "20", "5")  # 100 range switches a second
 
 
+def cpu_s(pid: int) -> float:
+    """Return the processor time of another process, proc(5)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def measure(seconds: float = SECONDS) -> dict[str, object]:
     """Capture for a while; return figures and whether they meet the goals."""
     board = BoardConfig(
@@ -40,12 +48,15 @@ def measure(seconds: float = SECONDS) -> dict[str, object]:
             meter.set_supply(on=True)
             meter.start()
             begun_s, begun_cpu_s = time.monotonic(), time.process_time()
+            begun_emulator_s = cpu_s(emulated.pid)
             samples, charge_c = 0, 0.0
             while samples < seconds * SAMPLE_HZ:
                 if chunk := meter.read(1.0):
                     samples += len(chunk)
                     charge_c += float(np.nansum(chunk.current_a)) / SAMPLE_HZ
-            cpu = (time.process_time() - begun_cpu_s) / (time.monotonic() - begun_s)
+            lasted_s = time.monotonic() - begun_s
+            cpu = (time.process_time() - begun_cpu_s) / lasted_s
+            emulator_cpu = (cpu_s(emulated.pid) - begun_emulator_s) / lasted_s
             _, end = meter.stop()
         finally:
             meter.close()
@@ -61,6 +72,7 @@ def measure(seconds: float = SECONDS) -> dict[str, object]:
         "lost_by_emulator": lost,
         "mean_ma": charge_c / samples * SAMPLE_HZ * 1e3,
         "cpu_share": cpu,
+        "emulator_cpu_share": emulator_cpu,
         "notes": end.notes,
         "lost_goal": LOST_GOAL,
         "cpu_goal": CPU_GOAL,

@@ -173,7 +173,6 @@ class Server:
         self._instrument = instrument
         self._epoch_ns = epoch_ns
         self._delay_s = options.delay_ms * 1e-3
-        self._flushed = False
         self._edges: EdgesFile | SquareWave | None = None
         if options.edges is not None:
             self._edges = EdgesFile(options.edges, epoch_ns)
@@ -218,9 +217,7 @@ class Server:
             pty.count_clients()
             self._no_client_since = None if pty.clients else now_s
         if events.get(self._master, 0) & select.POLLIN:
-            was_streaming = instrument.streaming
             instrument.receive(pty.read(), now_s)
-            self._flushed = was_streaming and not instrument.streaming
         if self._no_client_since is not None and not pty.clients:
             self._look_for_client(now_s)
         instrument.on_time(now_s)
@@ -249,9 +246,9 @@ class Server:
         for change in self._edges.read(now_s):
             if change.t_s < made_s:
                 late_ms = (now_s - change.t_s) * 1e3
-                limit_ms = 0.0 if self._flushed else self._delay_s * 1e3
+                limit_ms = min(self._delay_s, now_s - made_s) * 1e3  # a stop sends all at once
                 raise MeterError(
-                    f"edge came {late_ms:.1f} ms late, limit {limit_ms:g} ms: its samples were sent "
+                    f"edge came {late_ms:.1f} ms late, limit {limit_ms:.3g} ms: its samples were sent "
                     "without it; the computer is too busy for a board in real time, stop other "
                     "programs and run again"
                 )
@@ -317,7 +314,11 @@ def _parser(name: str, what: str, faults: Sequence[str], marker: str) -> argpars
         ("--drift-ma-per-s", 0.0, "drift of the current"),
         ("--clock-ppm", 0.0, "by how much the meter's clock is fast"),
         ("--supply-v", 3.3, "supply of the board, where the meter does not set it"),
-        ("--delay-ms", 50.0, "how much later than their time samples are made"),
+        (
+            "--delay-ms",
+            100.0,
+            "how much later than their time samples are made, and edges may come",
+        ),
     )
     for option, default, meaning in numbers:
         parser.add_argument(
