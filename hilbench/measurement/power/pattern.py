@@ -327,7 +327,12 @@ def _common_tau(spans: Sequence[tuple[float, Span]], width: int) -> tuple[float,
         taus = np.linspace(low, high, 5)
     if tau < 1:
         return 0.0, 0.0
-    return tau, bend**-0.5 if bend > 0 else float(high - low)
+    if bend <= 0:
+        return tau, float(high - low)
+    misfits = [_Step.fit(span, edge, tau, width).misfit for edge, span in spans]
+    beyond = max(float(np.mean(misfits)) - 1, 0.0)
+    # Residuals that are not noise follow each other, over about tau, and are the same everywhere.
+    return tau, ((beyond * tau * len(spans) + 1) / bend) ** 0.5
 
 
 def step_response(near: Floats, tau: float) -> Floats:
@@ -350,6 +355,7 @@ class _Step:
     at: float
     u: float
     cost: float  # sum of squared residuals over variance of the noise
+    misfit: float  # cost of one sample: 1 where noise is all there is
 
     @classmethod
     def fit(cls, span: Span, rough: float, tau: float, width: int) -> _Step:
@@ -375,11 +381,14 @@ class _Step:
         rest = values - step * response
         variance = float(rest @ rest) / max(len(values) - 4, 1)
         slope -= response * (float(slope @ response) / power)
+        follow = float(rest[1:] @ rest[:-1]) / (_TINY + float(rest @ rest))
+        follow = float(np.clip(follow - 2 / len(rest) ** 0.5, 0.0, 0.98))  # beyond what noise does
         ratio = variance / (_TINY + step**2)
         bound, strong = ratio / (_TINY + float(slope @ slope)), 26 * ratio**2
+        bound *= (1 + follow) / (1 - follow)  # something else changes here: fewer independent
         noise = float(np.median(np.abs(np.diff(values))) * 1.4826) ** 2 / 2
         cost = float(rest @ rest) / max(noise, (QUIET * step) ** 2, _TINY)
-        return cls(at, float(np.sqrt(1 / 12 + bound + strong)), cost)
+        return cls(at, float(np.sqrt(1 / 12 + bound + strong)), cost, cost / len(rest))
 
 
 def _before(time: Floats, tau: float) -> Floats:

@@ -170,3 +170,15 @@ def test_operators_within_a_run_are_steps_but_no_edges():
     active_a = (0.0105, 0.0134, 0.0119, 0.0140, 0.0111)
     made = make(session(3, active_a=active_a), tau_s=1e-4, noise_a=1e-4, phase=0.6)
     assert np.abs(off(pattern.steps(made.recording, made.marked), made.edges)).max() < 2
+
+
+def test_operators_that_blur_the_tail_make_edges_more_uncertain():
+    active_a = tuple(np.random.default_rng(159).uniform(0.010, 0.014, 8))
+    made = make(
+        session(4, run_s=0.049, idle_s=0.022, talk_s=0.008, talk_a=0.0075, active_a=active_a),
+        tau_s=1e-3,
+        noise_a=1.4e-4,
+    )
+    found = pattern.steps(made.recording, made.marked)
+    u = np.array([[w.u_edge] for w in found])
+    assert np.sqrt(np.mean((off(found, made.edges) / u) ** 2)) < 1.5
