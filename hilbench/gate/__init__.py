@@ -1,0 +1,1 @@
+"""Regression gate: a run against a baseline, a verdict per board x variant x metric. Pure."""
