@@ -10,21 +10,16 @@ back to the floor for a while, the lowest readings tell how much was lost.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from hilbench.drivers.power import _ppk2_floor as floor
 from hilbench.drivers.power import _ppk2_words as w
+from hilbench.drivers.power._ppk2_floor import NEAR_S, STEP_S
 
-Times = TypeVar("Times", float, NDArray[np.float64])
-
-STEP_S = w.COUNTS / w.SAMPLE_HZ
-_NEAR_S = STEP_S / 2  # of the floor
 _START_S = 1.0  # until the slope is known well enough
 _START_KNOWN_S = 0.2
 _START_LONGEST_S, _SCATTER_S = 2.0, 1.5e-4  # where the lowest readings scatter more than this
@@ -38,16 +33,9 @@ _SHARED = 4  # readings that make a new floor
 _SHARP, _SHARP_SEEN = 0.15, 0.05  # share of readings on a new floor: others are only late
 _BLIND_S = 4.0
 _END_S, _END_READINGS = 0.1, 8  # of a capture: too short to tell late from lost
-_SLOT_S = 0.05  # of which the lowest reading is kept
 _FLOOR_SLOTS = 80  # 4 s
 _PASSES = 3
-_RATE_POINTS = 1024
-_RISES = 8  # in the first second, at most
-_BETTER = 0.7  # of the squares without the rise
-_NEIGHBOURS = 4  # slots
-_USUAL_SLOPE, _UNUSUAL, _NOISE_S = 2e-4, 4.0, 1e-4
 _LOOK_BACK_POINTS = 64
-_TINY = float(np.finfo(np.float64).tiny)
 
 
 @dataclass(frozen=True)
@@ -95,9 +83,9 @@ class Clock:
         self._doubtful: list[Reading] = []  # since the floor was seen last
         self._inserted = 0
         self._blind_s = 0.0  # since the floor was seen last, of what was let go
-        self._line: _Line | None = None
-        self._floor = _Lowest(0.0, _FLOOR_SLOTS)
-        self._rate = _Lowest(0.0)
+        self._line: floor.Line | None = None
+        self._floor = floor.Lowest(0.0, _FLOOR_SLOTS)
+        self._rate = floor.Lowest(0.0)
 
     def feed(self, readings: Sequence[Reading]) -> None:
         """Take readings."""
@@ -125,11 +113,12 @@ class Clock:
                 return
             self._start(final=True)
         self._look_back()
-        doubt = self._doubtful
-        if len(doubt) < _END_READINGS or doubt[-1].before_s - doubt[0].before_s < _END_S:
-            return
-        if len(doubt) >= _DOUBT_READINGS:
+        if len(self._doubtful) >= _DOUBT_READINGS:
             self._decide(final=True)
+        doubt = self._doubtful
+        if self._line is None or len(doubt) < _END_READINGS:
+            return
+        if doubt[-1].before_s - doubt[0].before_s < _END_S:
             return
         samples = max(1, round(min(map(self._above, doubt)) / STEP_S)) * w.COUNTS
         self.uncertain += samples
@@ -144,13 +133,13 @@ class Clock:
         size = -(-len(points) // _LOOK_BACK_POINTS)
         if len(points) < _END_READINGS:
             return
-        slope, _ = _fit(*np.array(points).T)
+        slope, _ = floor.fit(*np.array(points).T)
         lowest = [
             min(points[k : k + size], key=lambda p: p[1] - slope * p[0])
             for k in range(0, len(points), size)
         ]
         times_s, delays_s = np.array(lowest).T
-        *_, explained = _explained(times_s, delays_s, falls=True)
+        *_, explained = floor.explained(times_s, delays_s, falls=True)
         steps = np.diff(np.rint((delays_s - explained) / STEP_S))
         if samples := int(np.abs(steps).sum()) * w.COUNTS:
             self.uncertain += samples
@@ -164,13 +153,16 @@ class Clock:
         points = np.array(self._rate.points())
         if len(points) < 3 or (span_s := float(np.ptp(points[:, 0]))) < _START_S:  # noqa: PLR2004
             return None
-        line = _through(points[:, 0], points[:, 1])
+        line = floor.through(points[:, 0], points[:, 1])
         above_s = points[:, 1] - line.at(points[:, 0])
         return w.SAMPLE_HZ * (1 - line.slope), float(np.sqrt(np.mean(above_s**2))) / span_s
 
     def _delay(self, reading: Reading) -> float:
         """Return how late a reading is, but for a constant, at the nominal rate."""
         return reading.before_s - (reading.index + self._inserted) / w.SAMPLE_HZ
+
+    def _points(self, readings: Sequence[Reading]) -> list[tuple[float, float]]:
+        return [(r.before_s, self._delay(r)) for r in readings]
 
     def _above(self, reading: Reading) -> float:
         assert self._line is not None
@@ -180,17 +172,19 @@ class Clock:
         """Take a first line, though samples may have been lost below it."""
         slope = self._known_slope or 0.0
         for _ in range(_PASSES):  # what is lowest depends on the slope
-            points = _lowest_of(self._waiting, self._delay, slope)
-            points = _without_late(points, slope if self._known_slope else _usual_slope(points))
-            *_, explained = _explained(*points.T, falls=False)
-            line = _through(points[:, 0], explained)
+            points = floor.lowest_of(self._points(self._waiting), slope)
+            points = floor.without_late(
+                points, slope if self._known_slope else floor.usual_slope(points)
+            )
+            *_, explained = floor.explained(*points.T, falls=False)
+            line = floor.through(points[:, 0], explained)
             slope = self._known_slope or line.slope
-        if not final and _fit(points[:, 0], explained)[1] > len(points) * _SCATTER_S**2:
+        if not final and floor.fit(points[:, 0], explained)[1] > len(points) * _SCATTER_S**2:
             self._start_s += _START_AGAIN_S
             return
         middle_s = float(points[:, 0].mean())
-        self._line = _Line(slope, line.at(middle_s) - slope * middle_s)
-        self._floor, self._rate = _Lowest(slope, _FLOOR_SLOTS), _Lowest(slope)
+        self._line = floor.Line(slope, line.at(middle_s) - slope * middle_s)
+        self._floor, self._rate = floor.Lowest(slope, _FLOOR_SLOTS), floor.Lowest(slope)
         waiting, self._waiting = self._waiting, []
         for reading in waiting:
             self._step(reading)
@@ -201,11 +195,11 @@ class Clock:
             return
         above_s = self._above(reading)
         looked_s = reading.after_s - reading.before_s
-        if above_s < -_NEAR_S:
-            if above_s + looked_s >= -_NEAR_S:
+        if above_s < -NEAR_S:
+            if above_s + looked_s >= -NEAR_S:
                 return  # put off between the clock and the port
             self._lower(above_s)
-        if above_s >= _NEAR_S:
+        if above_s >= NEAR_S:
             self._doubtful.append(reading)
             first = self._doubtful[0]
             if (
@@ -223,19 +217,19 @@ class Clock:
         delay_s = self._delay(reading)
         self._rate.add(reading.before_s, delay_s)
         if self._floor.add(reading.before_s, delay_s) and self._floor.span_s >= _START_S:
-            self._line = _through(*np.array(self._floor.points()).T)
+            self._line = floor.through(*np.array(self._floor.points()).T)
 
     def _lower(self, by_s: float) -> None:
         """The floor was not the floor; where samples were inserted, they may have been too many."""
         assert self._line is not None
         steps = round(-by_s / STEP_S)
-        self._line = _Line(self._line.slope, self._line.offset + by_s)
+        self._line = floor.Line(self._line.slope, self._line.offset + by_s)
         if steps * w.COUNTS <= self._inserted and abs(-by_s / STEP_S - steps) < _CLEAR:
             self.uncertain += steps * w.COUNTS
             self.notes.append(
                 f"{steps * w.COUNTS} samples that were taken for lost may have been late instead"
             )
-            self._floor = _Lowest(self._line.slope, _FLOOR_SLOTS)
+            self._floor = floor.Lowest(self._line.slope, _FLOOR_SLOTS)
 
     def _decide(self, *, final: bool) -> None:
         """Nothing came back to the floor: find how much was lost."""
@@ -287,9 +281,9 @@ class Clock:
         ordered = np.sort(rises_s)
         shared = ordered[_SHARED - 1 :] - ordered[: len(ordered) - _SHARED + 1] < _CLEAR * STEP_S
         lowest_s = float(ordered[np.argmax(shared)])
-        points = _lowest_of(self._doubtful, self._delay, self._line.slope)
+        points = floor.lowest_of(self._points(self._doubtful), self._line.slope)
         slots_s = points[:, 1] - self._line.at(points[:, 0])
-        return float(np.median([*slots_s[np.abs(slots_s - lowest_s) < _NEAR_S], lowest_s]))
+        return float(np.median([*slots_s[np.abs(slots_s - lowest_s) < NEAR_S], lowest_s]))
 
     def _unclear(self, rise_s: float, *, seen: bool) -> int:
         """Take a rise that is no multiple as what it is more likely, and say so.
@@ -298,8 +292,8 @@ class Clock:
         """
         assert self._line is not None
         steps = round(rise_s / STEP_S) if seen else int(rise_s / STEP_S + _CLEAR)
-        self._line = _Line(self._line.slope, self._line.offset + rise_s - steps * STEP_S)
-        self._floor = _Lowest(self._line.slope, _FLOOR_SLOTS)
+        self._line = floor.Line(self._line.slope, self._line.offset + rise_s - steps * STEP_S)
+        self._floor = floor.Lowest(self._line.slope, _FLOOR_SLOTS)
         self.uncertain += w.COUNTS
         self.notes.append(
             f"samples arrive {rise_s * 1e3:.2f} ms later than before, which is no multiple of "
@@ -307,138 +301,3 @@ class Clock:
             f"or less"
         )
         return steps
-
-
-@dataclass(frozen=True)
-class _Line:
-    slope: float
-    offset: float
-
-    def at(self, time_s: Times) -> Times:
-        return self.offset + self.slope * time_s
-
-
-class _Lowest:
-    """The lowest reading of each slot of time.
-
-    Args:
-        slope: of the line against which they are lower or higher.
-        slots: that are kept; None: all, in slots that grow.
-    """
-
-    def __init__(self, slope: float, slots: int | None = None) -> None:
-        self._slope = slope
-        self._points: deque[tuple[float, float]] = deque(maxlen=slots)
-        self._slot_s = _SLOT_S
-        self._until_s = -np.inf
-        self._bounded = slots is not None
-
-    @property
-    def span_s(self) -> float:
-        return self._points[-1][0] - self._points[0][0] if self._points else 0.0
-
-    def _height(self, point: tuple[float, float]) -> float:
-        return point[1] - self._slope * point[0]
-
-    def add(self, time_s: float, delay_s: float) -> bool:
-        """Take a reading; say whether a slot begins with it."""
-        point = (time_s, delay_s)
-        if time_s < self._until_s:
-            if self._height(point) < self._height(self._points[-1]):
-                self._points[-1] = point
-            return False
-        self._until_s = time_s + self._slot_s
-        self._points.append(point)
-        if not self._bounded and len(self._points) >= _RATE_POINTS:
-            pairs = list(self._points)
-            self._points = deque(
-                min(pair, key=self._height) for pair in zip(pairs[::2], pairs[1::2], strict=True)
-            )
-            self._slot_s *= 2
-        return True
-
-    def points(self) -> list[tuple[float, float]]:
-        return list(self._points)
-
-
-def _lowest_of(
-    readings: Sequence[Reading], delay: Callable[[Reading], float], slope: float
-) -> NDArray[np.float64]:
-    """Return time and delay of the lowest reading in each slot: [n, 2]."""
-    lowest = _Lowest(slope)
-    for reading in readings:
-        lowest.add(reading.before_s, delay(reading))
-    return np.array(lowest.points())
-
-
-def _usual_slope(points: NDArray[np.float64]) -> float:
-    """Return the median slope between points [n, 2] up to a third of all apart."""
-    n = len(points)
-    lags = range(1, max(2, n // 3))
-    slopes = [(points[k:, 1] - points[:-k, 1]) / (points[k:, 0] - points[:-k, 0]) for k in lags]
-    return float(np.median(np.concatenate(slopes)))
-
-
-def _explained(
-    times_s: NDArray[np.float64], delays_s: NDArray[np.float64], *, falls: bool
-) -> Iterator[NDArray[np.float64]]:
-    """Yield delays with no loss taken out, with the clearest one, with the two clearest...
-
-    A rise is taken for a loss when a line with it is clearly nearer to the points than one without.
-    """
-    for _ in range(_RISES):
-        yield delays_s
-        cost = _cost(times_s, delays_s)
-        tried = [_with_rise(times_s, delays_s, k, falls=falls) for k in range(1, len(times_s))]
-        costs = [_cost(times_s, t) for t in tried]
-        if not costs or min(costs) > _BETTER * cost:
-            return
-        delays_s = tried[int(np.argmin(costs))]
-
-
-def _without_late(points: NDArray[np.float64], slope: float) -> NDArray[np.float64]:
-    """Leave points out that are late: lower ones are shortly before and shortly after.
-
-    At the beginning and at the end, one side has to do.
-    """
-    heights_s = points[:, 1] - slope * points[:, 0]
-    padded = np.pad(heights_s, _NEIGHBOURS, constant_values=np.inf)
-    around = sliding_window_view(padded, _NEIGHBOURS)  # [k]: those before k; [k + N + 1]: after
-    before_s, after_s = around.min(axis=1)[: len(points)], around.min(axis=1)[_NEIGHBOURS + 1 :]
-    before_s[0] = after_s[-1] = -np.inf
-    late = heights_s > np.maximum(before_s, after_s) + _NEAR_S
-    return points[~late] if np.count_nonzero(~late) > 2 else points  # noqa: PLR2004 - for a line
-
-
-def _fit(times_s: NDArray[np.float64], delays_s: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the slope of the least squares line, and the sum of these squares."""
-    x, y = times_s - times_s.mean(), delays_s - delays_s.mean()
-    slope = float(x @ y / max(float(x @ x), _TINY))
-    rest = y - slope * x
-    return slope, float(rest @ rest)
-
-
-def _cost(times_s: NDArray[np.float64], delays_s: NDArray[np.float64]) -> float:
-    """Return the squares of the best line, and a little for a slope that few crystals have."""
-    slope, squares = _fit(times_s, delays_s)
-    unusual = min(abs(slope) / _USUAL_SLOPE, _UNUSUAL)
-    return squares + (unusual * _NOISE_S) ** 2
-
-
-def _with_rise(
-    times_s: NDArray[np.float64], delays_s: NDArray[np.float64], first: int, *, falls: bool
-) -> NDArray[np.float64]:
-    """Return the delays without the best multiple of a step from a point on."""
-    x, step = times_s - times_s.mean(), (np.arange(len(times_s)) >= first).astype(np.float64)
-    step -= step.mean()
-    free = step - x * float(x @ step / max(float(x @ x), _TINY))
-    rise_s = float(free @ delays_s / max(float(free @ free), _TINY))
-    raised = delays_s.copy()
-    raised[first:] -= max(0 if not falls else -_RISES, round(rise_s / STEP_S)) * STEP_S
-    return raised
-
-
-def _through(times_s: NDArray[np.float64], delays_s: NDArray[np.float64]) -> _Line:
-    """Return the least squares line."""
-    slope, _ = _fit(times_s, delays_s)
-    return _Line(slope, float(np.mean(delays_s - slope * times_s)))
