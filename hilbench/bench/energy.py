@@ -26,6 +26,7 @@ from hilbench.measurement.power.tail import Tail, fit
 from hilbench.measurement.power.windows import marker_edges, match, settled
 from hilbench.power import Marked, MeterIdentity, MeterSpec, Recording, Window, WindowSums
 from hilbench.protocol.messages import Region, RunFlag
+from hilbench.recordings import VendorFiltered, has_vendor_filter
 from hilbench.records import RunResult
 from hilbench.runs.energy_columns import MEASURED
 from hilbench.runs.schema import EnergyRecord
@@ -307,7 +308,10 @@ class _Session:
         windows = match(edges, self._marked, recording.spec)
         tail: Tail = fit(recording, windows)
         windows = [settled(w, tail.tau_s, hz) if w.marked.kind == "idle" else w for w in windows]
-        return recording, windows, sums(recording, windows, tail)
+        found = sums(recording, windows, tail)
+        if any(s.switches for s in found) and has_vendor_filter(recording):
+            found = sums(recording, windows, tail, VendorFiltered(recording))
+        return recording, windows, found
 
     def operators(self, idle_s: float) -> tuple[float | None, ...]:
         """Return gross energy per operator of one inference in uJ, None of those too short to see.
