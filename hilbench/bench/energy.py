@@ -286,6 +286,8 @@ class _Session:
         recording, _, found = self.integrate()
         runs = [s for s in found if s.window.marked.kind == "run"]
         idles = [s for s in found if s.window.marked.kind == "idle"]
+        # As long as the harness takes between two inferences, a marker of each would be down.
+        harness_s = runs[0].window.marked.restore_s / runs[0].window.marked.inferences
         return plan_windows(
             recording.spec,
             inference_s,
@@ -294,8 +296,8 @@ class _Session:
             target=request.target,
             noise_a=max(map(_noise_a, idles)),
             tau_s=found[0].tau_s,
-            restore_s=restore_s,
-            apart_s=None if self._client.slots else math.inf,  # a request lies between
+            restore_s=harness_s,
+            apart_s=harness_s if self._client.slots else math.inf,  # a request lies between
             time_limit_s=request.time_limit_s,
         )
 
