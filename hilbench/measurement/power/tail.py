@@ -68,6 +68,8 @@ def fit(recording: Recording, windows: Sequence[Window]) -> Tail:
         )
     found = [group for stack in stepping if (group := stack.fitted()) is not None]
     if not found:
+        found = [group for stack in stepping if (group := stack.jumped()) is not None]
+    if not found:
         raise MeasurementError(
             f"current after {sum(s.edges for s in stepping)} edges changes by itself, so no time "
             "constant can be told from it; add idle windows before and after the runs"
@@ -210,6 +212,21 @@ class _Stack:
         if abs(seen.level + seen.rest + 1) > JUMP + 1 / seen.tau:
             return None
         return _Group(self.name, seen.tau, seen.u_tau, self.edges, length)
+
+    def jumped(self) -> _Group | None:
+        """Bound the time constant where the current changes by itself, but jumps first.
+
+        Most of the step at once: a low pass would need a step half as large again at its input to
+        be half way there.
+        """
+        use = self.weight > 0
+        time = np.flatnonzero(use) + self.since / self.squares
+        response = self.sum[use] / self.weight[use]
+        at_once = min(2, len(response))
+        if float(response[:at_once].mean()) < -JUMP:
+            return None
+        limit = float(time[0] + at_once) / np.log(2)
+        return _Group(self.name, 0.0, limit / 3**0.5, self.edges, float(time[-1]))
 
 
 @dataclass(frozen=True)

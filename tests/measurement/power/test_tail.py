@@ -100,9 +100,10 @@ def test_a_current_that_has_not_settled_at_the_next_edge_is_an_error():
 
 
 def test_a_current_that_changes_by_itself_tells_no_time_constant():
-    ramp = tuple(np.linspace(0.02, 0.006, 40) + 0.004 * (np.arange(40) % 3))
-    run = Stretch("run", 0.03, ramp, 1)
-    made = make([Stretch("talk", 0.004, 0.009), *[run, Stretch("talk", 0.004, ramp)] * 3])
+    up = (0.009, 0.013) * 6 + (0.013,) * 6  # no step at the edge, a change of level later
+    down = (0.013, 0.009) * 6 + (0.009,) * 6
+    pair = [Stretch("run", 0.03, up, 1), Stretch("talk", 0.03, down)]
+    made = make([Stretch("talk", 0.004, 0.009), *pair * 3], noise_a=1e-5)
     edges = marker_edges(made.recording.chunks(), 0, 50e-6, 1e5)
     windows = match(edges, made.marked, made.recording.spec)
     with pytest.raises(MeasurementError) as caught:
@@ -111,6 +112,19 @@ def test_a_current_that_changes_by_itself_tells_no_time_constant():
         " edges changes by itself, so no time constant can be told from it; add idle windows before "
         "and after the runs"
     )
+
+
+def test_a_jump_before_a_current_that_changes_by_itself_bounds_it():
+    """As in published traces of 1 kHz: a run falls to an idle that still wanders."""
+    wander = tuple(0.005 + 0.003 * np.exp(-np.arange(30) / 20) + 0.001 * (np.arange(30) % 2))
+    stretches = [
+        Stretch("talk", 0.1, 0.005),
+        Stretch("run", 2.0, 0.02, 10),
+        Stretch("talk", 0.4, wander),
+    ]
+    _, _, tail = found(stretches, sample_hz=1000.0, noise_a=2e-5)
+    assert tail.tau_s == 0
+    assert 0.1e-3 < tail.u_tau_s < 4e-3
 
 
 def test_uncertain_edges_do_not_spoil_it():
