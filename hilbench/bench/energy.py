@@ -273,8 +273,8 @@ class _Session:
                 "coarser --energy-target"
             )
         # The pin is up a little longer than the counter runs: the same in every inference.
-        around = (done.window_ticks - done.ticks_sum) / done.inferences
-        return [Marked("run", 1, (t + around) * tick_s, tick_s) for t in map(float, done.ticks)]
+        around_s = (done.window_ticks - done.ticks_sum) / done.inferences * tick_s
+        return [Marked("run", 1, t * tick_s + around_s, tick_s, around_s) for t in done.ticks]
 
     def plan(self, inference_s: float, restore_s: float, request: EnergyRequest) -> EnergyPlan:
         """Look at currents, noise and tail in a short capture, and choose windows."""

@@ -157,7 +157,7 @@ def session_energy(
         delta_n_uj=None if slope is None else slope[0] * UJ,
         delta_n_u_uj=None if slope is None else slope[1] * UJ,
         delta_n_disagreement=None if slope is None else slope[0] / gross_j - 1,
-        restore="subtracted" if runs.kept.min() < 1 else "outside" if marker_each else "none",
+        restore="outside" if marker_each else "subtracted" if runs.kept.min() < 1 else "none",
         restore_uj=float((1 - runs.kept) @ [r.energy_j for r in windows]) / runs.total * UJ,
         tier=max((s.window.tier for s in sums), key=TIERS.index),
         tau_us=max(s.tau_s for s in sums) * 1e6,
