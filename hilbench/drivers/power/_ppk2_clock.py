@@ -30,7 +30,7 @@ _DOUBT_UNSEEN_S = 1.5  # where the counter saw no loss at all: a load of the hos
 _DOUBT_LONGEST_S = 2.0
 _CLEAR = 0.25  # of a step: how near a rise of the floor has to be to a multiple
 _SHARED = 4  # readings that make a new floor
-_SHARP, _SHARP_SEEN = 0.15, 0.05  # share of readings on a new floor: others are only late
+_SHARP, _SHARP_SEEN = 0.08, 0.02  # share of readings on a new floor: others are only late
 _BLIND_S = 4.0
 _END_S, _END_READINGS = 0.1, 8  # of a capture: too short to tell late from lost
 _FLOOR_SLOTS = 80  # 4 s
@@ -139,7 +139,7 @@ class Clock:
             for k in range(0, len(points), size)
         ]
         times_s, delays_s = np.array(lowest).T
-        *_, explained = floor.explained(times_s, delays_s, falls=True)
+        explained = floor.explained(times_s, delays_s, falls=True, level=False)
         steps = np.diff(np.rint((delays_s - explained) / STEP_S))
         if samples := int(np.abs(steps).sum()) * w.COUNTS:
             self.uncertain += samples
@@ -176,7 +176,7 @@ class Clock:
             points = floor.without_late(
                 points, slope if self._known_slope else floor.usual_slope(points)
             )
-            *_, explained = floor.explained(*points.T, falls=False)
+            explained = floor.without_rises(*points.T)
             line = floor.through(points[:, 0], explained)
             slope = self._known_slope or line.slope
         if not final and floor.fit(points[:, 0], explained)[1] > len(points) * _SCATTER_S**2:

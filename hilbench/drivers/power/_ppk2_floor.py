@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -23,7 +23,7 @@ _RATE_POINTS = 1024
 _RISES = 8  # that are looked for, at most
 _BETTER = 0.7  # of the squares without the rise
 _NEIGHBOURS = 4  # slots
-_USUAL_SLOPE, _UNUSUAL, _NOISE_S = 2e-4, 4.0, 1e-4
+_FAR_LESS = 0.5
 _TINY = float(np.finfo(np.float64).tiny)
 
 
@@ -95,21 +95,38 @@ def usual_slope(points: NDArray[np.float64]) -> float:
     return float(np.median(np.concatenate(slopes)))
 
 
+def without_rises(
+    times_s: NDArray[np.float64], delays_s: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return delays without what losses raised them by, whatever the slope.
+
+    Slope and losses look alike for a while. Most crystals are good, so a level line with losses is
+    taken, unless a slope leaves far less unexplained.
+    """
+    level, sloped = (
+        explained(times_s, delays_s, falls=False, level=is_level) for is_level in (True, False)
+    )
+    return sloped if fit(times_s, sloped)[1] < _FAR_LESS * fit(times_s, level)[1] else level
+
+
 def explained(
-    times_s: NDArray[np.float64], delays_s: NDArray[np.float64], *, falls: bool
-) -> Iterator[NDArray[np.float64]]:
-    """Yield delays with no loss taken out, with the clearest one, with the two clearest...
+    times_s: NDArray[np.float64], delays_s: NDArray[np.float64], *, falls: bool, level: bool
+) -> NDArray[np.float64]:
+    """Return delays with the clearest rise taken out, and the next, as long as they are clear.
 
     A rise is taken for a loss when a line with it is clearly nearer to the points than one without.
     """
     for _ in range(_RISES):
-        yield delays_s
-        cost = _cost(times_s, delays_s)
-        tried = [_with_rise(times_s, delays_s, k, falls=falls) for k in range(1, len(times_s))]
-        costs = [_cost(times_s, t) for t in tried]
+        cost = _cost(times_s, delays_s, level=level)
+        tried = [
+            _with_rise(times_s, delays_s, k, falls=falls, level=level)
+            for k in range(1, len(times_s))
+        ]
+        costs = [_cost(times_s, t, level=level) for t in tried]
         if not costs or min(costs) > _BETTER * cost:
-            return
+            break
         delays_s = tried[int(np.argmin(costs))]
+    return delays_s
 
 
 def without_late(points: NDArray[np.float64], slope: float) -> NDArray[np.float64]:
@@ -134,21 +151,25 @@ def fit(times_s: NDArray[np.float64], delays_s: NDArray[np.float64]) -> tuple[fl
     return slope, float(rest @ rest)
 
 
-def _cost(times_s: NDArray[np.float64], delays_s: NDArray[np.float64]) -> float:
-    """Return the squares of the best line, and a little for a slope that few crystals have."""
-    slope, squares = fit(times_s, delays_s)
-    unusual = min(abs(slope) / _USUAL_SLOPE, _UNUSUAL)
-    return squares + (unusual * _NOISE_S) ** 2
+def _cost(times_s: NDArray[np.float64], delays_s: NDArray[np.float64], *, level: bool) -> float:
+    """Return the squares that the best line, or the best level one, leaves."""
+    return float(np.var(delays_s)) * len(delays_s) if level else fit(times_s, delays_s)[1]
 
 
 def _with_rise(
-    times_s: NDArray[np.float64], delays_s: NDArray[np.float64], first: int, *, falls: bool
+    times_s: NDArray[np.float64],
+    delays_s: NDArray[np.float64],
+    first: int,
+    *,
+    falls: bool,
+    level: bool,
 ) -> NDArray[np.float64]:
     """Return the delays without the best multiple of a step from a point on."""
     x, step = times_s - times_s.mean(), (np.arange(len(times_s)) >= first).astype(np.float64)
     step -= step.mean()
-    free = step - x * float(x @ step / max(float(x @ x), _TINY))
-    rise_s = float(free @ delays_s / max(float(free @ free), _TINY))
+    if not level:
+        step -= x * float(x @ step / max(float(x @ x), _TINY))
+    rise_s = float(step @ (delays_s - delays_s.mean()) / max(float(step @ step), _TINY))
     raised = delays_s.copy()
     raised[first:] -= max(0 if not falls else -_RISES, round(rise_s / STEP_S)) * STEP_S
     return raised
