@@ -115,3 +115,14 @@ def parse_share(text: str) -> float:
     if not 0 < value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no share above 0 and below 1, e.g. 0.5%")
     return value
+
+
+def parse_seconds(text: str) -> float:
+    """Return a time above 0, for argparse."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time in s above 0, e.g. 300")
+    return value

@@ -127,6 +127,9 @@ def _energy_notes(frame: pd.DataFrame) -> list[str]:
         if "synthetic" in set(rows["energy_source"]):
             what = f"SYNTHETIC {what}; the current is what boards.toml says, not a chip's"
         notes.append(f"{what}.")
+    for why, rows in metered[metered["energy_net_reason"] != ""].groupby("energy_net_reason"):
+        cells = ", ".join(f"{row['board']} {row['variant']}" for _, row in rows.iterrows())
+        notes.append(f"no net energy of {cells}: {why}")
     for why, rows in metered[metered["energy_warnings"] != ""].groupby("energy_warnings"):
         notes.append(f"energy of {', '.join(dict.fromkeys(rows['board']))}: {why}")
     return notes

@@ -94,7 +94,9 @@ def test_a_board_that_is_not_paced_is_measured_in_its_own_time(m4, mlp, tmp_path
 
     # In another emulator the host is faster or slower, so that samples lie elsewhere: ticks are
     # equal, and energy is within what the row says of edges and noise (as a 6-sigma difference).
-    _, again, _ = measured(mlp, m4, tmp_path / "b")
+    whole = replace(FINE, full_trace=True)
+    folder, again, (session,) = measured(mlp, m4, tmp_path / "b", whole)
+    evidence_integrates_again(folder, again, session)
     for column in ("latency_median", "energy_windows", "energy_inferences", "accuracy"):
         assert again[column] == row[column]
     u = np.hypot(row["energy_u_edges_uj"], row["energy_u_type_a_uj"])

@@ -13,6 +13,7 @@ from hilbench.cli.common import (
     boards_file,
     choose_boards,
     parse_limit,
+    parse_seconds,
     parse_share,
 )
 from hilbench.errors import UsageError
@@ -76,7 +77,10 @@ def _add_energy_arguments(parser: argparse.ArgumentParser) -> None:
         help="standard uncertainty of window edges and scatter, e.g. 0.1%% (default) or 0.01",
     )
     energy.add_argument(
-        "--energy-limit", type=float, metavar="S", help="longest time for a session's windows (300)"
+        "--energy-limit",
+        type=parse_seconds,
+        metavar="S",
+        help="longest time for a session's windows (default: 300)",
     )
     energy.add_argument(
         "--mlperf",
