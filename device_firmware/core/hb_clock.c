@@ -17,9 +17,9 @@ void hb_clock_init(struct hb_clock *clock) {
 }
 
 uint64_t hb_clock_idle(const struct hb_clock *clock, uint32_t duration_us, bool marker) {
-    /* Pieces of at most half a wrap, so that a late wake-up is not taken for an early one. */
-    uint64_t piece = (uint64_t)(clock->mask / 2) * 1000000u / hb_port_info()->counter_hz;
-    uint32_t piece_us = piece > UINT32_MAX ? UINT32_MAX : piece < 1 ? 1 : (uint32_t)piece;
+    /* Pieces of at most half a wrap, so that a late wake-up is not taken for an early one. Rounded
+     * down in 32 bits: dividing 64 costs the Uno 300 bytes. */
+    const uint32_t piece_us = clock->mask / 2 / (hb_port_info()->counter_hz / 1000000u + 1);
     uint64_t ticks = 0;
     if (marker) {
         hb_port_marker(true);

@@ -17,7 +17,7 @@
 #define RECEIVE_CHUNK_BYTES 64
 #define ALL_RUN_FLAGS                                                                              \
     (HB_RUN_MARKER_WINDOW | HB_RUN_MARKER_EACH | HB_RUN_PROFILE | HB_RUN_PUSH_OUTPUTS |            \
-     HB_RUN_PUSH_TICKS | HB_RUN_MARKER_OPERATORS)
+     HB_RUN_PUSH_TICKS | HB_RUN_MARKER_OPERATORS | HB_RUN_GUARD | HB_RUN_PATTERN)
 #define ALL_MARKERS (HB_RUN_MARKER_WINDOW | HB_RUN_MARKER_EACH | HB_RUN_MARKER_OPERATORS)
 
 /* The answer to the last executed RUN, to be repeated but never computed again. */
@@ -283,7 +283,10 @@ static bool check_run(const struct hb_run *run) {
     const uint8_t markers = run->flags & ALL_MARKERS;
     uint64_t timed = (uint64_t)run->slots * run->iterations;
     if ((run->flags & (uint8_t)~ALL_RUN_FLAGS) != 0 ||
-        (markers & (markers - 1)) != 0 /* more than one */ || timed == 0 || timed > UINT32_MAX) {
+        (markers & (markers - 1)) != 0 /* more than one */ ||
+        ((run->flags & HB_RUN_GUARD) && markers != HB_RUN_MARKER_WINDOW) ||
+        (run->flags & (HB_RUN_PATTERN | HB_RUN_GUARD)) == HB_RUN_PATTERN || timed == 0 ||
+        timed > UINT32_MAX) {
         refuse_malformed();
         return false;
     }

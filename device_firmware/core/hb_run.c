@@ -186,9 +186,44 @@ static bool prepare(struct loop *loop) {
     return true;
 }
 
+static void stay_busy(const struct hb_clock *clock) {
+    const uint32_t start = hb_port_counter();
+    const uint32_t ticks = hb_port_info()->counter_hz / (1000000u / HB_GUARD_US);
+    uint32_t readings = ticks; /* a counter that stands still must not hold us */
+    while (hb_clock_elapsed(clock, start, hb_port_counter()) < ticks && --readings > 0) {
+    }
+}
+
+/* The pin is up here as well: by it an emulator tells that the board sleeps. */
+static void doze(void) {
+    hb_port_marker(true);
+    hb_port_idle(HB_GUARD_US);
+    hb_port_marker(false);
+}
+
+static void show_pattern(const struct hb_clock *clock) {
+    for (uint16_t chip = 1u << (HB_PATTERN_CHIPS - 1); chip > 0; chip >>= 1) {
+        if (HB_PATTERN & chip) {
+            hb_port_marker(true);
+            stay_busy(clock);
+            hb_port_marker(false);
+        } else {
+            doze();
+        }
+    }
+}
+
+/* Between window and guards there is no work: to a meter it would be part of the window. */
 static bool window(struct loop *loop) {
-    bool marker = loop->run->flags & HB_RUN_MARKER_WINDOW;
+    const bool marker = loop->run->flags & HB_RUN_MARKER_WINDOW;
+    const bool guarded = loop->run->flags & HB_RUN_GUARD;
     bool ok = true;
+    if (loop->run->flags & HB_RUN_PATTERN) {
+        show_pattern(loop->clock);
+    }
+    if (guarded) {
+        doze();
+    }
     if (marker) {
         hb_port_marker(true);
         loop->lap_last = hb_port_counter();
@@ -199,6 +234,9 @@ static bool window(struct loop *loop) {
     if (marker) {
         uint32_t now = hb_port_counter();
         hb_port_marker(false);
+        if (guarded) {
+            doze();
+        }
         add_pulse(loop, loop->lap_last, now);
     }
     return ok;

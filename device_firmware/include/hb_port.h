@@ -41,13 +41,13 @@ uint32_t hb_port_uart_overruns(void);
 /* Sleeps until at least one byte may have arrived; may return early. */
 void hb_port_uart_wait(void);
 
-/* Free-running, monotonic, wraps at 2^counter_bits. */
+/* Free-running, monotonic, wraps at 2^counter_bits, after 40 ms at the earliest. */
 uint32_t hb_port_counter(void);
 /* true: every interrupt that the timed loop does not need is off; false: back on. */
 void hb_port_quiet(bool on);
 /* Marker pin for the power meter. */
 void hb_port_marker(bool on);
-/* Sleeps as deep as the board's idle state goes, for at least this long. */
+/* Sleeps as deep as the board's idle state goes, for at least this long: half a wrap at most. */
 void hb_port_idle(uint32_t duration_us);
 /* Does not return. */
 void hb_port_reset(void);

@@ -16,6 +16,9 @@
 #define HB_CRC_BYTES         4
 #define HB_MAX_PAYLOAD_BYTES 65535
 #define HB_NO_ROOM           SIZE_MAX
+#define HB_GUARD_US          20000u
+#define HB_PATTERN           0x712u /* first chip highest */
+#define HB_PATTERN_CHIPS     11
 
 enum hb_type {
     HB_TYPE_HELLO = 0x01,
@@ -61,6 +64,8 @@ enum hb_run_flag {
     HB_RUN_PUSH_OUTPUTS = 8,
     HB_RUN_PUSH_TICKS = 16,
     HB_RUN_MARKER_OPERATORS = 32,
+    HB_RUN_GUARD = 64,
+    HB_RUN_PATTERN = 128,
 };
 
 /* How the port knows the rate of its counter. */

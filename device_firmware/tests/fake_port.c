@@ -94,6 +94,9 @@ void hb_port_marker(bool on) {
     const uint32_t lasted = fake.counter - fake.marker_moved;
     if (!on) {
         fake.marker_ticks += lasted;
+        if (fake.marker_pulses <= FAKE_PULSES) {
+            fake.pulses[fake.marker_pulses - 1].ticks = lasted;
+        }
     } else if (fake.marker_pulses++ > 0 && lasted < fake.marker_shortest_low) {
         fake.marker_shortest_low = lasted;
     }
@@ -103,6 +106,11 @@ void hb_port_marker(bool on) {
 
 void hb_port_idle(uint32_t duration_us) {
     fake.idle_us += duration_us;
+    if (!fake.marker) {
+        fake.idle_us_low += duration_us;
+    } else if (fake.marker_pulses <= FAKE_PULSES) {
+        fake.pulses[fake.marker_pulses - 1].idle_us += duration_us;
+    }
     fake.counter += duration_us; /* 1 MHz */
 }
 

@@ -6,6 +6,7 @@
 
 #define FAKE_POOL_BYTES  4096
 #define FAKE_STACK_BYTES 512
+#define FAKE_PULSES      16
 
 struct fake_port {
     uint8_t rx[1 << 16], tx[1 << 18], stack[FAKE_STACK_BYTES];
@@ -18,7 +19,11 @@ struct fake_port {
     uint32_t marker_moved; /* counter, not masked, when the marker moved last */
     uint64_t marker_ticks; /* that it was up */
     uint32_t marker_shortest_low;
-    uint64_t idle_us;
+    struct {
+        uint32_t ticks;
+        uint64_t idle_us;
+    } pulses[FAKE_PULSES];         /* the first ones: how long, and asleep of it */
+    uint64_t idle_us, idle_us_low; /* in all; while the marker is down */
     uint32_t overruns;
     struct hb_port_info info;
     struct hb_resident_header *resident; /* NULL: the image has no such section */

@@ -557,7 +557,9 @@ static void run_requests_are_checked(void) {
     const struct hb_run malformed[] = {
         {0, 0, 0, 1, 0, crc},
         {0, 1, 0, 0, 0, crc},
-        {0, 1, 0, 1, 0x40, crc},
+        {0, 1, 0, 1, HB_RUN_GUARD, crc},
+        {0, 1, 0, 1, HB_RUN_GUARD | HB_RUN_MARKER_EACH, crc},
+        {0, 1, 0, 1, HB_RUN_PATTERN | HB_RUN_MARKER_WINDOW, crc},
         {0, 1, 0, 1, HB_RUN_MARKER_WINDOW | HB_RUN_MARKER_EACH, crc},
         {0, 1, 0, 1, MARKER_WINDOW_AND_OPERATORS, crc},
         {0, 1, 0, 1, HB_RUN_MARKER_EACH | HB_RUN_MARKER_OPERATORS, crc},
@@ -620,6 +622,48 @@ static void a_window_is_longer_than_a_wrap_of_the_counter(void) {
     CHECK_EQ(done.window_ticks, fake.marker_ticks);
     CHECK(done.window_ticks >= done.ticks_sum + done.restore_ticks_sum);
     CHECK(done.window_ticks > 3 * 7 * 50000);
+}
+
+static void guards_are_around_the_window(void) {
+    uint32_t crc = boot_and_load(1);
+    ask_run(4, (struct hb_run){0, 1, 2, 4, HB_RUN_MARKER_WINDOW, crc});
+    const uint64_t told = take_run().window_ticks;
+    fake.marker_pulses = 0;
+    ask_run(5, (struct hb_run){0, 1, 2, 4, HB_RUN_MARKER_WINDOW | HB_RUN_GUARD, crc});
+    CHECK_EQ(take_run().window_ticks, told);
+    CHECK_EQ(fake.marker_pulses, 3);
+    const uint64_t asleep_us[] = {HB_GUARD_US, 0, HB_GUARD_US};
+    for (size_t i = 0; i < 3; ++i) {
+        CHECK_EQ(fake.pulses[i].idle_us, asleep_us[i]);
+    }
+    CHECK_EQ(fake.pulses[1].ticks, told);
+    CHECK_EQ(fake.idle_us_low, 0);
+    /* A window that failed is guarded as well, and leaves the pin down. */
+    fake_runtime.fail_at = fake_runtime.invokes + 2;
+    ask_run(6, (struct hb_run){0, 1, 0, 4, HB_RUN_MARKER_WINDOW | HB_RUN_GUARD, crc});
+    take(HB_TYPE_RUN_STARTED);
+    refused(HB_ERROR_INVOKE_FAILED, 77, 1);
+    CHECK(!fake.marker);
+}
+
+static void the_pattern_is_before_the_first_guard(void) {
+    const uint8_t flags = HB_RUN_MARKER_WINDOW | HB_RUN_GUARD | HB_RUN_PATTERN;
+    const bool busy[] = {1, 1, 1, 0, 0, 0, 1, 0, 0, 1, 0};
+    const size_t chips = sizeof busy;
+    uint32_t crc = boot_and_load(1);
+    ask_run(5, (struct hb_run){0, 1, 2, 4, flags, crc});
+    const uint64_t told = take_run().window_ticks;
+    CHECK_EQ(fake.marker_pulses, chips + 3); /* guard, window, guard */
+    for (size_t i = 0; i < chips; ++i) {
+        CHECK_EQ(fake.pulses[i].idle_us, busy[i] ? 0 : HB_GUARD_US);
+        CHECK(fake.pulses[i].ticks >= HB_GUARD_US && fake.pulses[i].ticks < HB_GUARD_US + 10);
+    }
+    CHECK_EQ(fake.pulses[chips].idle_us, HB_GUARD_US);
+    CHECK_EQ(fake.pulses[chips + 1].ticks, told);
+    CHECK_EQ(fake.pulses[chips + 2].idle_us, HB_GUARD_US);
+    fake.read_cost = 0; /* a counter that stands still hangs no board */
+    ask_run(6, (struct hb_run){0, 1, 0, 1, flags, crc});
+    take_run();
 }
 
 static void marker_frames_operators(void) {
@@ -757,6 +801,8 @@ int main(void) {
     failed_inference_is_told_and_repeated();
     marker_frames_window_or_inference();
     a_window_is_longer_than_a_wrap_of_the_counter();
+    guards_are_around_the_window();
+    the_pattern_is_before_the_first_guard();
     marker_frames_operators();
     bytes_during_a_run_are_counted_and_dropped();
     log_is_sent_but_never_during_a_run();

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from hilbench.protocol import messages
-from hilbench.protocol.messages import MESSAGES, PROTOCOL_VERSION
+from hilbench.protocol.messages import GUARD_US, MESSAGES, PATTERN, PROTOCOL_VERSION
 from hilbench.protocol.packets import MAX_PAYLOAD_BYTES, OVERHEAD_BYTES
 from hilbench.protocol.schema import INTEGERS, Message, wire_types
 
@@ -253,6 +253,9 @@ def header() -> str:
                 ("HB_CRC_BYTES", "4"),
                 ("HB_MAX_PAYLOAD_BYTES", str(MAX_PAYLOAD_BYTES)),
                 ("HB_NO_ROOM", "SIZE_MAX"),
+                ("HB_GUARD_US", f"{GUARD_US}u"),
+                ("HB_PATTERN", f"0x{int(PATTERN, 2):x}u /* first chip highest */"),
+                ("HB_PATTERN_CHIPS", str(len(PATTERN))),
             ]
         )
         + "\n"

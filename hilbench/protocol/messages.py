@@ -15,6 +15,11 @@ from hilbench.protocol.schema import U8, U16, U32, U64, Blob20, Blob32, Message,
 PROTOCOL_VERSION = 2
 REPLY = 0x80
 
+GUARD_US = 20_000
+"""Asleep that long on both sides of a guarded window; also a chip of the pulse pattern."""
+PATTERN = "11100010010"
+"""Pulse pattern, first chip first: 1 busy, 0 asleep. Barker's code of 11: unlike itself if shifted."""
+
 
 class Region(enum.IntEnum):
     """What DATA and READ address, in bytes from its start."""
@@ -36,6 +41,8 @@ class RunFlag(enum.IntFlag):
     PUSH_OUTPUTS = 8  # send OUTPUT of the run's slots after RUN_DONE without being asked
     PUSH_TICKS = 16  # send TICKS after RUN_DONE without being asked
     MARKER_OPERATORS = 32  # marker pin high around every operator of every timed inference
+    GUARD = 64  # asleep for GUARD_US right before and right after the marked window
+    PATTERN = 128  # the pulse pattern before the first guard
 
 
 ANY_MARKER = RunFlag.MARKER_WINDOW | RunFlag.MARKER_EACH | RunFlag.MARKER_OPERATORS

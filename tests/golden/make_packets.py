@@ -45,6 +45,7 @@ CASES: list[tuple[str, int, int, Message]] = [
     ("data_noise", 0xBEEF, 6, m.Data(m.Region.POOL, 0xFFFF_FFFF, NOISE)),
     ("data_ack", 0xBEEF, 6, m.DataAck()),
     ("run", 0xBEEF, 0xFFFF, m.Run(0, 20, 3, 50, m.RunFlag(63), 0xCBF4_3926)),
+    ("run_guarded", 0xBEEF, 0, m.Run(0, 1, 0, 9, m.RunFlag(193), 0xCBF4_3926)),
     ("run_started", 0xBEEF, 0xFFFF, m.RunStarted()),
     ("run_done", 0xBEEF, 0xFFFF, RUN_DONE),
     ("read", 0xBEEF, 0, m.Read(m.Region.TICKS, 4, 400)),

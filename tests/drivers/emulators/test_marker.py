@@ -17,7 +17,7 @@ from hilbench.drivers.links.serial import open_link
 from hilbench.errors import ToolMissingError
 from hilbench.models.planner import plan_model
 from hilbench.models.tflite_file import read_model
-from hilbench.protocol.messages import RunFlag
+from hilbench.protocol.messages import GUARD_US, PATTERN, RunFlag
 from hilbench.records import BoardConfig, Timeouts
 from tests.drivers.emulators.emulated_line import TIMEOUT_S, image_or_skip
 
@@ -30,6 +30,7 @@ PULSES = {
     RunFlag.MARKER_OPERATORS: 0,  # of the plan
 }
 OPERATOR_GAP_S = 61e-6
+GUARD_GAP_S = 5e-6
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ CASES = [
     Case("mps2-an505", "qemu", 24 * 64e-9, PLUGIN),
     Case("mps3-an547", "qemu", 24 * 64e-9, PLUGIN),
     Case("nrf51", "qemu", 24 * 64e-9, PLUGIN),
-    Case("riscv-vexriscv", "verilator", 80 / 50e6),
+    Case("riscv-vexriscv", "verilator", 120 / 50e6),
     Case("posix", "native", float("inf")),  # telling an edge takes as long as the host likes
 ]
 
@@ -123,6 +124,29 @@ def test_the_pin_was_up_for_as_long_as_the_firmware_says(case, board):
             lows = [b[0] - a[1] for a, b in pairwise(seen)]
             assert min(lows) > OPERATOR_GAP_S - tick_s
     assert client.run(vectors, flags=0).window_ticks == 0
+
+
+def test_guards_and_pattern_are_as_long_as_they_are_said_to_be(case, board):
+    emulated, client, plan = board
+    hz, chip_s = client.identity.counter_hz, GUARD_US * 1e-6
+    vectors = np.zeros((1, plan.input.bytes), np.uint8)
+    client.run(vectors)  # the cold one
+    window = RunFlag.MARKER_WINDOW
+    plain = client.run(vectors, flags=window)
+    result = client.run(vectors, flags=window | RunFlag.GUARD | RunFlag.PATTERN)
+    edges = emulated.marker_edges()[2:]
+    seen = pulses(edges)
+    asleep = [edge.asleep for edge in edges[::2]]
+    assert asleep == [chip == "0" for chip in PATTERN] + [True, False, True]
+    for (rise, fall), sleeps in zip(seen[:-2] + seen[-1:], asleep[:-2] + asleep[-1:], strict=True):
+        assert fall - rise > chip_s - 2 / hz
+        # Waking takes as long as the host likes where the board keeps no time of its own.
+        if (not sleeps or case.emulator == "simavr") and case.emulator != "native":
+            assert fall - rise < chip_s + 50e-6
+    if case.emulator != "native":  # no work between window and guards
+        assert max(b[0] - a[1] for a, b in pairwise(seen[-3:])) < GUARD_GAP_S
+    assert_told(case, result.window_ticks / hz - 1 / hz, seen[-2:-1])
+    assert case.emulator == "native" or abs(result.window_ticks - plain.window_ticks) <= 4
 
 
 def test_a_marked_pause_is_as_long_as_the_firmware_says_and_asleep(case, board):
