@@ -225,6 +225,7 @@ def measure(
     warm_up: int = 1,
     iterations: int = 10,
     results: str | Path | None = None,
+    energy: EnergyRequest | None = None,
 ) -> pd.Series:
     """Measure one model on one board: the objective of a search loop.
 
@@ -238,6 +239,7 @@ def measure(
         warm_up: untimed inferences before the timed ones.
         iterations: timed inferences per session.
         results: keep the run folder in here; None keeps nothing.
+        energy: how a board with a power meter measures; None: as EnergyRequest() says.
 
     Returns:
         One row of :func:`hilbench.load`; docs/frame.md explains the columns.
@@ -263,6 +265,7 @@ def measure(
             suite,
             [board if isinstance(board, BoardConfig) else find_board(board)],
             results=Path(scratch) if results is None else Path(results),
+            energy=energy,
         )
         if outcome.interrupted:
             raise KeyboardInterrupt

@@ -121,6 +121,17 @@ def evidence_integrates_again(folder, row, session):
     assert again.net.energy_uj == pytest.approx(row["energy_net_uj"], rel=1e-9)
 
 
+@pytest.mark.qemu
+def test_measure_returns_energy_as_it_was_asked_for(m4):
+    x = np.load(ZOO / "vectors.npz")["x"][:5]
+    request = EnergyRequest(operators=True, target=0.01)
+    row = hilbench.measure(
+        ZOO / "mlp_int8.tflite", m4, (x, None), metric="none", sessions=1, energy=request
+    )
+    assert row["energy_uj"] > row["energy_net_uj"] > 0
+    assert " needs n >= 1 for 1 %" in row["energy_plan"]
+
+
 def test_a_flashed_uno_at_a_live_ppk2(uno, mlp, tmp_path):
     folder, row, (session,) = measured(mlp, uno, tmp_path, EnergyRequest())
     gross, net = truth_uj(uno, row, session)
