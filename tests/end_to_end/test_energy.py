@@ -22,7 +22,7 @@ from hilbench.measurement.power.energy import session_energy
 from hilbench.measurement.power.integrate import sums
 from hilbench.measurement.power.tail import Tail
 from hilbench.recordings import load_evidence
-from hilbench.runs import read_journal
+from hilbench.runs import operators_frame, read_journal
 from hilbench.runs.schema import SessionRecord
 from tests.end_to_end.conftest import ZOO, need_image
 
@@ -122,14 +122,23 @@ def evidence_integrates_again(folder, row, session):
 
 
 @pytest.mark.qemu
-def test_measure_returns_energy_as_it_was_asked_for(m4):
+def test_operators_have_the_energy_of_their_time(m4, tmp_path):
     x = np.load(ZOO / "vectors.npz")["x"][:5]
-    request = EnergyRequest(operators=True, target=0.01)
     row = hilbench.measure(
-        ZOO / "mlp_int8.tflite", m4, (x, None), metric="none", sessions=1, energy=request
+        ZOO / "mlp_int8.tflite",
+        m4,
+        (x, None),
+        metric="none",
+        sessions=1,
+        results=tmp_path,
+        energy=EnergyRequest(operators=True, target=0.01),
     )
-    assert row["energy_uj"] > row["energy_net_uj"] > 0
     assert " needs n >= 1 for 1 %" in row["energy_plan"]
+    (folder,) = tmp_path.iterdir()
+    operators = operators_frame(folder)
+    assert len(operators) == 3
+    gross_uj = row["energy_uj"] * operators["share_percent"] / 100
+    np.testing.assert_allclose(operators["energy_uj"], gross_uj, rtol=0.03)
 
 
 def test_a_flashed_uno_at_a_live_ppk2(uno, mlp, tmp_path):
