@@ -19,6 +19,7 @@ Ref: ST UM2243, UM2269.
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import time
@@ -76,7 +77,7 @@ class Lpm01a:
             serial_number=number,
             firmware=firmware,
             address=address,
-            emulated=address.startswith("/dev/pts/"),
+            emulated=os.path.realpath(address).startswith("/dev/pts/"),
             calibration="",
         )
         # Until configure(): the meter's best that still tells edges.

@@ -181,3 +181,13 @@ def test_old_firmware(edges, request):
     with pytest.raises(MeterError) as error:
         lpm01a.open_meter(MeterConfig("lpm01a"), process.address, 5.0)
     assert "has firmware 1.0.3, which cannot switch the supply off" in str(error.value)
+
+
+def test_a_link_to_a_pty_hides_no_program(edges, tmp_path, request):
+    process = emulated.start(board(marker="D7"), str(edges.path), DEADLINE_S)
+    request.addfinalizer(process.stop)
+    link = tmp_path / "ttyLPM01A"
+    link.symlink_to(process.address)
+    meter = lpm01a.open_meter(MeterConfig("lpm01a"), str(link), 5.0)
+    request.addfinalizer(meter.close)
+    assert meter.identity.emulated
