@@ -128,6 +128,25 @@ def test_lost_samples_are_said_and_not_filled(decode, tmp_path):
     assert "rate by the host's clock +100 ± 10 ppm from its own" in lines
 
 
+@pytest.mark.parametrize(
+    ("lost", "line"),
+    [
+        (0, "lost 0; of 128 more nobody can tell"),
+        (64, "lost 64 (3.2 %) in 1 gap, known by: counter; of 128 more nobody can tell"),
+    ],
+)
+def test_what_may_be_lost_is_not_told_as_none(decode, tmp_path, lost, line):
+    chunk = fake.chunk(0, SAMPLES)
+    valid = np.ones(SAMPLES, bool)
+    valid[100 : 100 + lost] = False
+    gaps = (Gap(100, lost, "counter"),) if lost else ()
+    end = CaptureEnd(SAMPLES - lost, lost, gaps, None, None, uncertain=128)
+    seen = replace(chunk, current_a=np.where(valid, chunk.current_a, np.nan), valid=valid)
+    path = recorded(tmp_path, [seen], end=end)
+    assert line in decode(path)[1]
+    assert json.loads("\n".join(decode(path, "--json")[1]))["uncertain"] == 128
+
+
 def test_evidence_of_windows_says_that_the_rest_was_not_kept(decode, tmp_path):
     path = tmp_path / "w.npz"
     chunks = [fake.chunk(k * 400) for k in range(50)]

@@ -54,12 +54,14 @@ def _samples(recording: Recording, seen: Overview) -> str:
 
 def _lost(recording: Recording) -> str:
     end = recording.end
+    unsure = f"; of {end.uncertain:,} more nobody can tell" if end.uncertain else ""
     if not end.lost:
-        return "0"
+        return f"0{unsure}"
     share = 100 * end.lost / (end.samples + end.lost)
     gaps = len(end.gaps)
     by = ", ".join(dict.fromkeys(gap.by for gap in end.gaps))
-    return f"{end.lost:,} ({share:.2g} %) in {gaps} gap{'s' * (gaps != 1)}, known by: {by or '?'}"
+    known = f"in {gaps} gap{'s' * (gaps != 1)}, known by: {by or '?'}"
+    return f"{end.lost:,} ({share:.2g} %) {known}{unsure}"
 
 
 def _current(seen: Overview) -> str:
@@ -232,6 +234,7 @@ def as_json(recording: Recording, seen: Overview) -> dict[str, Any]:
         "sample_hz": recording.spec.sample_hz,
         "voltage": recording.spec.voltage,
         "lost": end.lost,
+        "uncertain": end.uncertain,
         "gaps": [asdict(gap) for gap in end.gaps],
         "rate_hz": end.rate_hz,
         "rate_u": end.rate_u,
