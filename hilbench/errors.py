@@ -33,7 +33,8 @@
     │   ├── WindowError          marker windows in the trace are not those that the device told
     │   └── LostSamplesError     more samples lost than the limit
     ├── OutputMismatchError   1  the device computed something else than the oracle
-    └── StoreError            3  a run directory
+    ├── StoreError            3  a run directory
+    └── BaselineError         4  a baseline: absent, or it cannot take what is offered
 
 A sentence is one line: the fact, the value, the limit with its unit, what to do next.
 """
@@ -206,6 +207,12 @@ class OutputMismatchError(HilbenchError):
 
 class StoreError(HilbenchError):
     """A run directory cannot be written or read."""
+
+
+class BaselineError(HilbenchError):
+    """A baseline is absent, or what is offered to it is no whole measurement."""
+
+    exit_code = 4
 
 
 EXIT_PASS = 0

@@ -265,8 +265,14 @@ class Runner:
                 None if energy.full_trace else MARGIN_S,
             )
             record = replace(record, files=record.files | files)
+        arrays = {
+            "outputs": data.outputs,
+            "ticks": data.ticks,
+            "vector_ticks": data.vector_ticks,
+            "correct": data.correct,
+        }
         return self.journal.append_session(
-            record, outputs=data.outputs, ticks=data.ticks, vector_ticks=data.vector_ticks
+            record, **{name: array for name, array in arrays.items() if array is not None}
         )
 
     def _judge(self, record: SessionRecord, variant: PreparedVariant) -> None:

@@ -16,7 +16,7 @@ from hilbench.board.life import OpenBoard
 from hilbench.board.resident import is_resident
 from hilbench.errors import BoardError, MeasurementError, ModelTooLargeError
 from hilbench.interfaces import EnergyEstimate
-from hilbench.measurement.accuracy import dequantise, evaluate
+from hilbench.measurement.accuracy import correct, dequantise, evaluate
 from hilbench.measurement.agreement import Agreement, agreement
 from hilbench.measurement.energy import session_energy_uj
 from hilbench.measurement.latency import TicksSummary, summarise
@@ -47,6 +47,7 @@ class SessionData:
     ticks: NDArray[np.uint32]  # [iterations], of the timed inferences
     vector_ticks: NDArray[np.uint32]  # [n], one inference of each vector
     energy: EnergyData | None  # of a meter with samples: its evidence is kept, too
+    correct: NDArray[np.bool_] | None = None  # [n], of metric top1: what a gate pairs
 
 
 def measure_session(
@@ -112,6 +113,8 @@ def measure_session(
     if passed.outputs is None:
         raise MeasurementError(f"board {board.config.id}: outputs were asked for but did not come")
     outputs = variant.decode_outputs(passed.outputs)
+    real = dequantise(outputs, variant.plan.output)
+    judged = (variant.vectors.metric, real, variant.vectors.y)
     ticks = summarise([timed])
     record = SessionRecord(
         board=board.config.id,
@@ -126,16 +129,14 @@ def measure_session(
         slots=loaded.slots,
         wall_s=time.monotonic() - started_s,
         **_energy_fields(energy, meter, ticks, board.clock),
-        accuracy=evaluate(
-            variant.vectors.metric, dequantise(outputs, variant.plan.output), variant.vectors.y
-        ),
+        accuracy=evaluate(*judged),
         tflm=_agreement(outputs, variant.golden, variant.golden_name),
         reference=_agreement(outputs, variant.reference, variant.reference_name),
         operator_ticks=tuple(operator_ticks),
         profiled_inferences=_PROFILED_INFERENCES,
         recoveries=recoveries,
     )
-    return SessionData(record, outputs, timed.ticks, passed.ticks, energy)
+    return SessionData(record, outputs, timed.ticks, passed.ticks, energy, correct(*judged))
 
 
 def _energy_fields(

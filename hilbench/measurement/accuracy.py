@@ -98,6 +98,16 @@ def top1(outputs: NDArray[np.generic], y: NDArray[np.generic]) -> Accuracy:
     return Accuracy("top1", correct / n, low, high, n, correct)
 
 
+def correct(
+    metric: str, outputs: NDArray[np.generic], y: NDArray[np.generic] | None
+) -> NDArray[np.bool_] | None:
+    """Return [n]: which vectors are right, as :func:`top1` counts them; None for other metrics."""
+    if metric != "top1" or y is None:
+        return None
+    scores = outputs.reshape(len(outputs), -1)
+    return np.asarray(scores.argmax(axis=1) == np.asarray(y, dtype=np.float64).reshape(-1))
+
+
 def positive_scores(outputs: NDArray[np.generic]) -> NDArray[np.float64]:
     """Return [n] scores of the positive class: the only output, or output 1 of two.
 

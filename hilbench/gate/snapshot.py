@@ -1,0 +1,289 @@
+"""What a gate knows of a run, cell by cell; a baseline keeps the same (baseline.py)."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilbench.errors import StoreError
+from hilbench.gate.energy import EnergySide
+from hilbench.metrics import BY_NAME, METRICS
+from hilbench.runs.frame import Cell, cells, session_values
+from hilbench.runs.journal import JournalContents, read_journal
+from hilbench.runs.schema import ComparisonRecord, SessionRecord
+from hilbench.runs.sums import check_sums
+
+CellKey = tuple[str, str]  # board, variant
+EXACT = tuple(m.name for m in METRICS if m.kind == "exact")
+CYCLES = tuple(m.name for m in METRICS if m.kind == "cycles")
+LOWER_BOUNDS = frozenset({"stack_used_bytes"})
+"""Exact metrics that are high-water marks: the largest of the sessions counts."""
+
+_EACH = ("port", "chip", "emulated")
+_TIMED = ("time_base", "unit", "counter_hz", "emulator")
+_TOOLCHAIN = ("compiler", "flags", "runtime", "kernels")
+_VECTORS = ("vectors_sha256", "vectors_n", "quantise")
+FIELDS: Mapping[str, tuple[str, ...]] = {
+    "exact": (*_EACH, *_TOOLCHAIN),
+    "cycles": (*_EACH, *_TIMED, *_TOOLCHAIN, *_VECTORS),
+    "energy": (
+        *_EACH, *_TIMED, *_TOOLCHAIN, *_VECTORS,
+        "unique_id", "supply_v", "energy_source", "energy_meter", "energy_calibration_sha256",
+    ),
+    "accuracy": (*_EACH, *_VECTORS, "accuracy_metric"),
+}  # fmt: skip
+"""What of the fingerprint has to be equal before two numbers of a class may meet."""
+
+OF_THE_FILE = frozenset({"tflite_bytes", "zlib_bytes"})
+"""Exact metrics of the model file alone: no toolchain changes them."""
+OF_THE_OUTPUTS = frozenset({"agreement_tflm", "agreement_reference", "lsb_max_reference"})
+"""Exact metrics that depend on the vectors."""
+
+
+def fields_of(metric: str) -> tuple[str, ...]:
+    """Return the names in the fingerprint that have to be equal for a metric."""
+    if metric in OF_THE_FILE:
+        return _EACH
+    if metric in OF_THE_OUTPUTS:
+        return (*_EACH, *_VECTORS)
+    return FIELDS[BY_NAME[metric].kind]
+
+
+@dataclass(frozen=True)
+class AccuracySide:
+    """Outputs of one cell."""
+
+    metric: str  # top1, auc, mse
+    value: float
+    n: int  # vectors
+    outputs_sha256: str  # of the outputs' bytes; "" where sessions differ
+    correct: str  # hex: bit k, most significant first, is set where vector k is right; "" unknown
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """[n]."""
+        bits = np.unpackbits(np.frombuffer(bytes.fromhex(self.correct), np.uint8))
+        return bits[: self.n].astype(bool)
+
+
+@dataclass(frozen=True)
+class CellNumbers:
+    """Everything about one board x variant that can be compared."""
+
+    fingerprint: Mapping[str, str]
+    model_sha256: str
+    image_sha256: str
+    exact: Mapping[str, float]
+    cycles: Mapping[str, tuple[float, ...]]  # metric to one value a session
+    resolution: float  # one tick in `unit`
+    energy: EnergySide | None = None
+    accuracy: AccuracySide | None = None
+    varies: tuple[str, ...] = ()  # exact metrics that differ between sessions
+    sessions: int = 0
+
+    def has(self, metric: str) -> bool:
+        """Say whether the metric was measured."""
+        kind = BY_NAME[metric].kind
+        if kind == "energy":
+            return self.energy is not None
+        if kind == "accuracy":
+            return self.accuracy is not None
+        return metric in (self.exact if kind == "exact" else self.cycles)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A run as a gate sees it."""
+
+    run_id: str
+    suite: str
+    cells: Mapping[CellKey, CellNumbers]
+    failed: Mapping[CellKey, str]  # cells that are not whole, and why
+    comparisons: tuple[ComparisonRecord, ...] = ()
+    warnings: tuple[str, ...] = ()
+    flawed: Mapping[CellKey, str] = field(default_factory=dict)  # whole, but with an error
+
+
+def snapshot(folder: Path) -> Snapshot:
+    """Read a run.
+
+    Raises:
+        StoreError: no run there, damaged, changed after sealing, or its outputs are.
+    """
+    check_sums(folder)
+    contents = read_journal(folder)
+    whole: dict[CellKey, CellNumbers] = {}
+    failed: dict[CellKey, str] = {}
+    flawed: dict[CellKey, str] = {}
+    estimated: set[str] = set()
+    for cell in cells(contents):
+        key = (cell.board_id, cell.variant_id)
+        short = len(cell.sessions) < contents.provenance.sessions
+        if short or cell.board is None or cell.variant is None:
+            failed[key] = cell.error or "no record of its board or variant"
+            continue
+        if cell.error:
+            flawed[key] = cell.error
+        whole[key] = _numbers(cell, folder)
+        if cell.sessions[0].energy_uj is not None and cell.sessions[0].energy is None:
+            estimated.add(cell.board_id)
+    return Snapshot(
+        contents.provenance.run_id,
+        contents.provenance.name,
+        whole,
+        failed,
+        _comparisons(contents),
+        tuple(
+            f"board {board}: its energy is estimated from its latency, not measured: not compared"
+            for board in sorted(estimated)
+        ),
+        flawed,
+    )
+
+
+def _comparisons(contents: JournalContents) -> tuple[ComparisonRecord, ...]:
+    return tuple(r for r in contents.records if isinstance(r, ComparisonRecord))
+
+
+def _numbers(cell: Cell, folder: Path) -> CellNumbers:
+    board, variant, sessions = cell.board, cell.variant, cell.sessions
+    assert board is not None
+    assert variant is not None
+    figures = [session_values(s) for s in sessions]
+    fixed = {
+        "tflite_bytes": variant.tflite_bytes,
+        "zlib_bytes": variant.zlib_bytes,
+        "plan_bytes": variant.plan_bytes,
+        "arena_bytes": variant.arena_bytes,
+        "flash_bytes": board.image.flash_bytes,
+        "ram_bytes": board.image.ram_bytes,
+    }
+    exact: dict[str, float] = {}
+    varies: list[str] = []
+    for name in EXACT:
+        values = [fixed[name]] if name in fixed else [f.get(name) for f in figures]
+        if None in values:
+            continue
+        known = [v for v in values if v is not None]
+        exact[name] = max(known) if BY_NAME[name].direction == "lower" else min(known)
+        if name not in LOWER_BOUNDS and len(set(known)) > 1:
+            varies.append(name)
+    first = figures[0]
+    return CellNumbers(
+        fingerprint=_fingerprint(cell, first),
+        model_sha256=variant.model_sha256,
+        image_sha256=board.image_sha256,
+        exact=exact,
+        cycles={n: v for n in CYCLES if (v := _each(figures, n)) is not None},
+        resolution=float(first["latency_resolution"]),
+        energy=_energy(sessions),
+        accuracy=_accuracy(sessions, folder),
+        varies=tuple(varies),
+        sessions=len(sessions),
+    )
+
+
+def _fingerprint(cell: Cell, first: Mapping[str, Any]) -> dict[str, str]:
+    """Everything as text: it is compared for equality and shown to people."""
+    board, variant = cell.board, cell.variant
+    values: dict[str, Any] = {
+        "port": board and board.port,
+        "chip": board and board.chip,
+        "unique_id": board and board.unique_id,
+        "emulated": board and ("yes" if board.emulated else "no"),
+        "emulator": board and board.emulator,
+        "compiler": board and board.compiler,
+        "flags": board and board.flags,
+        "runtime": board and board.runtime,
+        "kernels": board and board.kernels,
+        "supply_v": board and board.supply_v,
+        "vectors_sha256": variant and variant.vectors_sha256,
+        "vectors_n": variant and variant.vectors_n,
+        "quantise": variant and variant.quantise,
+        **{
+            name: first.get(name)
+            for name in (
+                "time_base", "unit", "counter_hz", "accuracy_metric",
+                "energy_source", "energy_meter", "energy_calibration_sha256",
+            )
+        },
+    }  # fmt: skip
+    return {name: "" if value is None else str(value) for name, value in values.items()}
+
+
+def _each(figures: Sequence[Mapping[str, Any]], name: str) -> tuple[float, ...] | None:
+    """One value a session; None when a session lacks it, or it has no logarithm."""
+    values = [f.get(name) for f in figures]
+    known = [float(v) for v in values if v is not None and v > 0]
+    return tuple(known) if len(known) == len(values) else None
+
+
+def _energy(sessions: Sequence[SessionRecord]) -> EnergySide | None:
+    """Only what a meter with samples said; an estimate from latency is no second number."""
+    told = [(s.energy_uj, s.energy) for s in sessions]
+    known = [(uj, e) for uj, e in told if uj is not None and e is not None and uj > 0]
+    if len(known) != len(told):
+        return None
+    ranges = [np.array(e.range_energy_uj) / uj for uj, e in known if e.range_energy_uj]
+    return EnergySide(
+        tuple(uj for uj, _ in known),
+        _relative_u([(uj, e.numbers, "comparative") for uj, e in known]),
+        _relative_u([(uj, e.numbers, "absolute") for uj, e in known]),
+        tuple(map(float, np.mean(ranges, axis=0))) if len(ranges) == len(known) else (),
+    )
+
+
+def _relative_u(sides: Sequence[tuple[float, Mapping[str, float], str]]) -> float | None:
+    """Mean standard uncertainty; a coverage factor is at least 2, so half is never too small."""
+    found = []
+    for uj, numbers, which in sides:
+        expanded = numbers.get(f"energy_{which}_uj")
+        if expanded is None:
+            return None
+        k = numbers.get("energy_coverage_k", 2.0) if which == "absolute" else 2.0
+        found.append(expanded / k / uj)
+    return float(np.mean(found))
+
+
+def _accuracy(sessions: Sequence[SessionRecord], folder: Path) -> AccuracySide | None:
+    figures = [s.accuracy for s in sessions]
+    if figures[0] is None:
+        return None
+    digests: set[str] = set()
+    correct: set[str] = set()
+    for session in sessions:
+        arrays = _arrays(session, folder)
+        digests.add(hashlib.sha256(np.ascontiguousarray(arrays["outputs"]).tobytes()).hexdigest())
+        right = arrays.get("correct")
+        correct.add("" if right is None else np.packbits(right).tobytes().hex())
+    return AccuracySide(
+        figures[0].metric,
+        figures[0].value,
+        figures[0].n,
+        digests.pop() if len(digests) == 1 else "",
+        correct.pop() if len(correct) == 1 else "",
+    )
+
+
+def _arrays(session: SessionRecord, folder: Path) -> dict[str, NDArray[Any]]:
+    name = next((f for f in session.files if f.startswith("outputs/")), None)
+    if name is None:
+        raise StoreError(
+            f"{folder}: session {session.session} of {session.board} {session.variant} names no "
+            f"outputs; measure it again"
+        )
+    try:
+        data = (folder / name).read_bytes()
+    except OSError as error:
+        raise StoreError(f"{folder / name}: cannot be read ({error.strerror})") from error
+    if hashlib.sha256(data).hexdigest() != session.files[name]:
+        raise StoreError(f"{folder / name}: is not what the journal names; restore it")
+    with np.load(io.BytesIO(data)) as arrays:
+        return {n: arrays[n] for n in arrays.files if n in {"outputs", "correct"}}
