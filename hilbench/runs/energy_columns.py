@@ -68,7 +68,7 @@ ENERGY_COLUMNS = (
     Column("energy_net_u_type_a_uj", "float64", "uJ", "median", "standard uncertainty of net: scatter of the windows"),
     Column("energy_coverage_k", "float64", "", "median", "Student's factor of energy_absolute_uj"),
     Column("energy_net_coverage_k", "float64", "", "median", "the same of net"),
-    Column("energy_mlperf_uj", "float64", "uJ", "median", "median of 5 inputs, windows of at least 10 s, gross: comparable with MLPerf Tiny; only with --energy mlperf"),
+    Column("energy_mlperf_uj", "float64", "uJ", "median", "median of 5 inputs, windows of at least 10 s, gross: comparable with MLPerf Tiny; only with --mlperf"),
     Column("energy_plan", "string", "", "first", "windows that were chosen, and why"),
     Column("energy_warnings", "string", "", "first", "what else a person should know, e.g. a debug probe that is attached"),
 )  # fmt: skip
