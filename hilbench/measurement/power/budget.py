@@ -253,8 +253,9 @@ def _edges_j(sums: Sequence[WindowSums], weights: NDArray[np.float64], spec: Met
     """An edge that is off by a sample moves the power of a run window into or out of it.
 
     Marker edges fall at a random phase of the sample clock, so they average out over windows (the
-    planner keeps those of a single window small, should they be in step); edges found in the current itself are off in the same way each time, so they do not. In net
-    energy only the power above idle moves: idle power is subtracted up to the same edge.
+    planner keeps those of a single window small, should they be in step); edges found in the
+    current itself are off in the same way each time, so they do not. In net energy only the power
+    above idle moves: idle power is subtracted up to the same edge.
     """
     gross = sum(w * s.energy_j for w, s in zip(weights, sums, strict=True) if w > 0)
     net = float(sum(w * s.energy_j for w, s in zip(weights, sums, strict=True)))
