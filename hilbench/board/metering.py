@@ -326,7 +326,7 @@ def check_supply(config: BoardConfig) -> None:
             f"{config.source}: [board.{config.id}] is supplied by its meter but has no "
             "supply_max_v; say the highest voltage in V that the board bears"
         )
-    if config.supply_v is not None and config.supply_v > config.supply_max_v:
+    if config.supply_v is not None and not config.supply_v <= config.supply_max_v:  # also NaN
         raise ConfigError(
             f"{config.source}: [board.{config.id}] supply_v = {config.supply_v:g} V is above "
             f"supply_max_v = {config.supply_max_v:g} V; nothing was powered"

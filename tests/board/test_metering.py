@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 from types import SimpleNamespace
@@ -220,6 +221,11 @@ def test_an_emulated_meter_needs_a_board_at_the_pace_of_the_clock(bench):
         (
             {"supply_v": 5.0},
             "boards.toml: [board.desk] supply_v = 5 V is above supply_max_v = 3.6 V; nothing was "
+            "powered",
+        ),
+        (
+            {"supply_max_v": math.nan},
+            "boards.toml: [board.desk] supply_v = 3.3 V is above supply_max_v = nan V; nothing was "
             "powered",
         ),
         (
