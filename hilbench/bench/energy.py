@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hilbench.bench._unwired import GUARD_S, find_windows, run_flags
 from hilbench.bench.prepare import PreparedVariant
 from hilbench.board.life import OpenBoard
 from hilbench.board.metering import Metering, probe_warning
@@ -88,6 +89,12 @@ def measure_energy(
             f"duration; add it to args of [board.{board.config.id}.meter], see docs/energy.md"
         )
     session = _Session(board, metering, variant)
+    if request.operators and not session.wired:
+        raise UsageError(
+            f"board {board.config.id}: energy per operator needs the marker pin; wire it to a logic "
+            f"input of the meter and name that as marker in [board.{board.config.id}.meter], or "
+            "leave out --energy-operators"
+        )
     tick_s = 1 / board.clock.counter_hz
     inference_s = timed.ticks_sum / timed.inferences * tick_s
     restore_s = timed.restore_ticks_sum / timed.inferences * tick_s
@@ -121,7 +128,9 @@ def measure_energy(
         energy,
         identity,
         plan=plan.says,
-        warnings="; ".join(filter(None, (probe_warning(board.config), *recording.end.notes))),
+        warnings="; ".join(
+            filter(None, (probe_warning(board.config), *recording.end.notes, session.note))
+        ),
         mlperf_uj=mlperf.from_sums(found).median_uj if request.mlperf else None,
         operators_uj=operators,
     )
@@ -227,6 +236,8 @@ class _Session:
         self._marked: list[Marked] = []
         self._recording: Recording | None = None
         self._bit = _marker_bit(board, metering)
+        self.wired = self._bit is not None
+        self.note = ""  # how the windows of the last capture were found, where that is worth a word
 
     @contextmanager
     def captured(self) -> Iterator[None]:
@@ -240,7 +251,9 @@ class _Session:
             self._metering.abandon()
 
     def idle(self, seconds: float) -> None:
-        """Let the board sleep, marked."""
+        """Let the board sleep, marked; nothing without a pin: guards are idle."""
+        if not self.wired:
+            return
         ticks = self._client.idle(round(min(seconds, MOST_IDLE_S) * _US), marker=True)
         self._marked.append(Marked("idle", 0, ticks * self._tick_s, self._tick_s))
 
@@ -249,11 +262,14 @@ class _Session:
         row = self._variant.input_bytes[vector : vector + 1]
         # A board that cannot keep its input runs one inference a request: each is a window.
         requests = 1 if self._client.slots else inferences
+        flags = RunFlag.MARKER_EACH if each else RunFlag.MARKER_WINDOW
         for _ in range(requests):
+            if not self.wired:
+                flags = run_flags(first=not self._marked)
             done = self._client.run(
                 row,
                 iterations=inferences // requests,
-                flags=RunFlag.MARKER_EACH if each else RunFlag.MARKER_WINDOW,
+                flags=flags,
                 want_ticks=each,
                 want_outputs=False,
             )
@@ -297,23 +313,36 @@ class _Session:
             noise_a=max(map(_noise_a, idles)),
             tau_s=found[0].tau_s,
             restore_s=harness_s,
-            apart_s=harness_s if self._client.slots else math.inf,  # a request lies between
+            apart_s=self._apart_s(harness_s),
+            idle_s=None if self.wired else GUARD_S,
             time_limit_s=request.time_limit_s,
         )
+
+    def _apart_s(self, harness_s: float) -> float:
+        """Return how long a marker of each inference would be down between two."""
+        if not self.wired:
+            return 0.0  # the current does not show it
+        return harness_s if self._client.slots else math.inf  # a request lies between
 
     def integrate(self) -> tuple[Recording, list[Window], list[WindowSums]]:
         """Find the marked windows in the capture, and integrate them."""
         recording = self._recording
         assert recording is not None
         hz = recording.spec.sample_hz
-        edges = marker_edges(recording.chunks(), self._bit, DEBOUNCE_S, hz)
-        windows = match(edges, self._marked, recording.spec)
+        windows = self._windows(recording)
         tail: Tail = fit(recording, windows)
         windows = [settled(w, tail.tau_s, hz) if w.marked.kind == "idle" else w for w in windows]
         found = sums(recording, windows, tail)
         if any(s.switches for s in found) and has_vendor_filter(recording):
             found = sums(recording, windows, tail, VendorFiltered(recording))
         return recording, windows, found
+
+    def _windows(self, recording: Recording) -> list[Window]:
+        if self._bit is None:
+            windows, self.note = find_windows(recording, self._marked, self._board.config.id)
+            return windows
+        edges = marker_edges(recording.chunks(), self._bit, DEBOUNCE_S, recording.spec.sample_hz)
+        return match(edges, self._marked, recording.spec)
 
     def operators(self, idle_s: float) -> tuple[float | None, ...]:
         """Return gross energy per operator of one inference in uJ, None of those too short to see.
@@ -362,9 +391,11 @@ def _noise_a(idle: WindowSums) -> float:
     return float(np.std(idle.batch_a, ddof=1) * np.sqrt(per_batch))
 
 
-def _marker_bit(board: OpenBoard, metering: Metering) -> int:
+def _marker_bit(board: OpenBoard, metering: Metering) -> int | None:
     name, inputs = board.config.meter.marker, metering.spec.logic_inputs
-    if name is None or name not in inputs:
+    if name is None:
+        return None
+    if name not in inputs:
         raise ConfigError(
             f"board {board.config.id}: marker = {name!r} is no logic input of the "
             f"{metering.identity.model}; it has: {', '.join(inputs) or 'none'}"

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from hilbench.board.metering import DeviceTimeMetering
-from hilbench.protocol.messages import RunFlag
+from hilbench.protocol.messages import GUARD_US, PATTERN, RunFlag
 from hilbench.records import BoardConfig, CurrentModel, Edge, MeterConfig, RunResult
 
 COUNTER_HZ = 1_000_000
@@ -57,8 +57,15 @@ class Client:
         self.requests.append((flags, iterations, index))
         self.now_s += TALK_S
         restores_s = self.restore_s if self.slots else 0.0
+        if flags & RunFlag.PATTERN:
+            for chip in PATTERN:
+                self._pulse(GUARD_US * 1e-6, asleep=chip == "0")
+        if flags & RunFlag.GUARD:
+            self._pulse(GUARD_US * 1e-6, asleep=True)
         if flags & RunFlag.MARKER_WINDOW:
             self._pulse(iterations * (seconds + restores_s))
+            if flags & RunFlag.GUARD:
+                self._pulse(GUARD_US * 1e-6, asleep=True)
             window_s = iterations * (seconds + restores_s)
         elif flags & RunFlag.MARKER_EACH:
             for _ in range(iterations):

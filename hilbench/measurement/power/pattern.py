@@ -80,11 +80,11 @@ def find(
     clocks = Clocks(
         recording.spec.sample_hz, recording.spec.clock_limit, board_clock_limit, marker_limit_s
     )
-    slack = max(gap_s * recording.spec.sample_hz, 2 * SIDES[-1] * trace.width)
-    both = _located(
-        recording, [*pattern, *marked], trace, clocks, tier="pattern", first=first - slack
-    )
-    return both[len(pattern) :]
+    # What sleeps wakes when it can: the pattern says where windows may begin, and nothing closer.
+    lasts_s = sum(p.duration_s for p in pattern) + gap_s * (len(pattern) - 1)
+    slack_s = min(p.duration_s for p in pattern) / 2
+    first += (lasts_s - slack_s) * recording.spec.sample_hz
+    return _located(recording, marked, trace, clocks, tier="pattern", first=first)
 
 
 def steps(

@@ -56,6 +56,7 @@ def plan_windows(
     tau_s: float = 0.0,
     restore_s: float = 0.0,
     apart_s: float | None = None,
+    idle_s: float | None = None,
     time_limit_s: float = 300.0,
 ) -> EnergyPlan:
     """Choose windows so that edges and type A together stay below ``target``.
@@ -74,13 +75,14 @@ def plan_windows(
         restore_s: estimated time for restoring an input between two inferences.
         apart_s: the marker is down that long between two inferences that are marked each; None:
             for ``restore_s``.
+        idle_s: that the board gives before and after every run, where it cannot be chosen.
         time_limit_s: for all windows, idle and run.
 
     Raises:
         UsageError: a quantity that cannot be, or a target out of reach; says what is in reach.
     """
     _check(inference_s=inference_s, active_a=active_a, target=target, time_limit_s=time_limit_s)
-    wish = _Wish(inference_s, active_a, idle_a, target, noise_a, tau_s, restore_s, apart_s)
+    wish = _Wish(inference_s, active_a, idle_a, target, noise_a, tau_s, restore_s, apart_s, idle_s)
     plan = _design(wish, spec.sample_hz)
     if plan.total_s <= time_limit_s:
         return plan
@@ -107,6 +109,7 @@ class _Wish:
     tau_s: float
     restore_s: float
     apart_s: float | None
+    idle_s: float | None
 
 
 def _design(wish: _Wish, sample_hz: float) -> EnergyPlan:
@@ -116,7 +119,9 @@ def _design(wish: _Wish, sample_hz: float) -> EnergyPlan:
     wanted = _ceil(once_u / wish.target)
     shortest_s = max(MIN_SAMPLES * dt, SETTLING_TAUS * wish.tau_s)
     apart_s = wish.restore_s if wish.apart_s is None else wish.apart_s
-    each = wanted == 1 and wish.inference_s >= shortest_s and apart_s >= APART_S + APART_SAMPLES * dt
+    each = (
+        wanted == 1 and wish.inference_s >= shortest_s and apart_s >= APART_S + APART_SAMPLES * dt
+    )
     pitch_s = wish.inference_s + (0.0 if each else wish.restore_s)
     n = max(wanted, _ceil(shortest_s / pitch_s))
     edge_u = once_u / n
@@ -128,8 +133,11 @@ def _design(wish: _Wish, sample_hz: float) -> EnergyPlan:
     run_s = per_run * (wish.inference_s + wish.restore_s)
     idle_samples = max(MIN_IDLE_SAMPLES, math.ceil((noise / wish.target) ** 2 / (runs + 1)))
     idle_s = SETTLING_TAUS * wish.tau_s + max(idle_samples * dt, min(run_s / 2, MAX_IDLE_S))
+    idles = runs + 1
+    if wish.idle_s is not None:
+        idle_s, idles = wish.idle_s, 2 * runs
     type_a_u = None if wish.noise_a is None else noise_u / math.sqrt(windows)
-    total_s = runs * run_s + (runs + 1) * idle_s
+    total_s = runs * run_s + idles * idle_s
     marker: Marker = "MARKER_EACH" if each else "MARKER_WINDOW"
     plan = EnergyPlan(marker, n, windows, runs, per_run, idle_s, edge_u, type_a_u, total_s, says="")
     return replace(plan, says=_says(plan, once_u, wanted, wish))

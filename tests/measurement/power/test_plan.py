@@ -36,6 +36,15 @@ def test_the_npu_of_the_reference_on_a_slow_meter():
     assert "needs n >= 103 for 0.2 %" in plan_windows(LPM01A, 0.002, 8e-3, 6e-3, target=0.002).says
 
 
+def test_idle_that_the_board_gives_by_itself_is_not_chosen():
+    chosen = plan_windows(PPK2, 0.002, 0.008, 0.004, noise_a=1e-4, apart_s=0.0)
+    given_s = plan_windows(PPK2, 0.002, 0.008, 0.004, noise_a=1e-4, apart_s=0.0, idle_s=0.02)
+    assert (given_s.runs, given_s.idle_s) == (chosen.runs, 0.02)
+    assert "idle 20 ms around each run" in given_s.says
+    runs_s = chosen.total_s - (chosen.runs + 1) * chosen.idle_s
+    assert given_s.total_s == pytest.approx(runs_s + 2 * given_s.runs * 0.02)
+
+
 def test_a_long_inference_is_marked_alone():
     found = plan_windows(PPK2, 0.03, 0.012, 0.005, noise_a=0.001, tau_s=0.001, restore_s=1e-4)
     assert (found.marker, found.inferences_per_window) == ("MARKER_EACH", 1)
