@@ -102,6 +102,7 @@ def session_energy(
     *,
     marker_each: bool = False,
     synthetic: bool = False,
+    uncertain: int = 0,
 ) -> SessionEnergy:
     """Return a session's energy per inference from its idle and run windows in time order.
 
@@ -115,13 +116,14 @@ def session_energy(
         limits: beyond which there is no net energy, or none at all.
         marker_each: the marker was up for inferences only, so restoring lies outside the windows.
         synthetic: an emulated meter or trace.
+        uncertain: samples of the capture whose loss nobody can tell: all may lie in the windows.
 
     Raises:
-        LostSamplesError: more samples lost than the limit.
+        LostSamplesError: more samples lost than the limit, or nobody can tell that there are not.
         MeasurementError: no run window, no energy, or too little to know its scatter.
     """
     windows, idles = _split(sums)
-    lost = _check_lost(sums, limits)
+    lost = _check_lost(sums, limits, uncertain)
     runs = _Runs.of(windows)
     gross_j = float(runs.energy_j.sum()) / runs.total
     if not gross_j > 0:
@@ -311,12 +313,15 @@ def _split(sums: Sequence[WindowSums]) -> tuple[list[WindowSums], list[WindowSum
     return runs, idles
 
 
-def _check_lost(sums: Sequence[WindowSums], limits: EnergyLimits) -> int:
+def _check_lost(sums: Sequence[WindowSums], limits: EnergyLimits, uncertain: int) -> int:
     lost = sum(s.lost for s in sums)
     total = lost + sum(s.samples for s in sums)
-    if lost > limits.lost_share * total:
+    most = limits.lost_share * total
+    if lost + uncertain > most:
+        share = f"{100 * (lost if lost > most else lost + uncertain) / total:.2f} %"
+        unsure = "" if lost > most else f" and maybe {uncertain} more"
         raise LostSamplesError(
-            f"meter lost {lost} of {total} samples ({100 * lost / total:.2f} %), limit "
+            f"meter lost {lost} of {total} samples{unsure} ({share}), limit "
             f"{100 * limits.lost_share:g} %; use another USB port or a less busy host"
         )
     return lost

@@ -233,6 +233,17 @@ def test_lost_samples_up_to_the_limit():
     assert session(replace(RUN, lost=300, samples=29_700), limits=EnergyLimits(lost_share=0.02))
 
 
+def test_what_nobody_can_tell_may_all_be_lost_in_the_windows():
+    few = replace(RUN, lost=30, samples=29_970)
+    assert session(IDLE, few, LATER, uncertain=20).lost_samples == 30
+    with pytest.raises(LostSamplesError) as caught:
+        session(IDLE, few, LATER, uncertain=64)
+    assert str(caught.value) == (
+        "meter lost 30 of 50000 samples and maybe 64 more (0.19 %), limit 0.1 %; use another USB "
+        "port or a less busy host"
+    )
+
+
 @pytest.mark.parametrize(
     ("windows", "expected"),
     [
