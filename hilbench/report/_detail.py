@@ -1,0 +1,17 @@
+"""How much of a run is drawn, so that the largest fits into one file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Detail:
+    """What is drawn; tables of results are always whole."""
+
+    waveforms: int
+    operators: Literal["all", "first board", "none"]
+    gate_rows: int
+    sessions: bool  # distributions of session medians
+    hover: bool  # marks say their numbers under the mouse

@@ -1,0 +1,140 @@
+"""What the ± of an energy is made of, and the current that it was integrated from."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+from hilbench.recordings.evidence import load_evidence
+from hilbench.report._page import Table, figure, folded, paragraph
+from hilbench.report.charts import Grid, HeatCell, heat_map
+from hilbench.report.charts_waveform import Trace, trace_of, waveform
+from hilbench.report.contents import Cell, Contents, Group, compact
+from hilbench.report.quantities import si
+from hilbench.runs.energy_columns import ENERGY_COLUMNS
+from hilbench.runs.sums import check_sums
+
+COMPONENTS = tuple(
+    column.name for column in ENERGY_COLUMNS
+    if column.name.startswith("energy_u_") and column.name.endswith("_uj")
+)  # fmt: skip
+_WINDOWS_LISTED = 40
+
+
+def budget(group: Group) -> str:
+    """Return each component's share of the variance of gross energy, cell by cell."""
+    cells = [c for c in group.cells if any(c.number(name) is not None for name in COMPONENTS)]
+    if not cells:
+        return ""
+    id_ = f"budget-{group.key}"
+    names = [name.removeprefix("energy_u_").removesuffix("_uj") for name in COMPONENTS]
+    charts = []
+    for synthetic in (False, True):
+        own = [c for c in cells if c.synthetic is synthetic]
+        if own:
+            title = f"share of the variance of {'SYNTHETIC ' if synthetic else ''}energy, %"
+            charts.append(
+                heat_map(
+                    title, f"Components of the uncertainty of {len(own)} cells, darker is more.",
+                    id_,
+                    Grid(
+                        [f"{c.board} {c.variant}" for c in own],
+                        [(name.replace("_", " "),) for name in names],
+                        [_shares(c) for c in own],
+                    ),
+                )
+            )  # fmt: skip
+    heads = ("board", "variant", "energy", "± 95 %", "k", *names)
+    rows = tuple(
+        (
+            c.board, c.variant, compact(c.number("energy_uj")),
+            compact(c.number("energy_absolute_uj")), compact(c.number("energy_coverage_k")),
+            *(compact(c.number(name)) for name in COMPONENTS),
+        )
+        for c in cells
+    )  # fmt: skip
+    caption = "Standard uncertainties of gross energy in uJ, by source"
+    twin = Table(id_, caption, heads, rows, 2, frozenset(range(2, len(heads))))
+    words = "What the ± is made of. A component that was not told is a dash, and then no shares."
+    return (
+        "<h3>Uncertainty of energy</h3>\n"
+        + figure(charts, words)
+        + folded("the same in uJ", twin.render())
+    )
+
+
+def _shares(cell: Cell) -> list[HeatCell]:
+    """Return shares of the variance; unknown where one of the components is."""
+    known = [cell.number(name) for name in COMPONENTS]
+    squares = [v * v for v in known if v is not None]
+    if len(squares) < len(known) or not sum(squares):
+        return [HeatCell("-" if v is None else compact(v), None) for v in known]
+    return [HeatCell(_share(s / sum(squares)), s / sum(squares)) for s in squares]
+
+
+def _share(part: float) -> str:
+    tenth = 0.0005
+    return "0" if part == 0 else "< 0.1" if part < tenth else f"{100 * part:.1f}"
+
+
+def waveforms(contents: Contents, most: int) -> str:
+    """Return the current of up to ``most`` sessions: of each board first one, then further ones.
+
+    Raises:
+        StoreError: evidence was changed after sealing or cannot be read.
+    """
+    files = [
+        (record.board, record.variant, record.session, file)
+        for record in contents.records
+        for file in record.files
+        if file.startswith("energy/") and file.endswith(".npz")
+    ]
+    if not files:
+        return ""
+    firsts = {board: (board, *rest) for board, *rest in reversed(files)}
+    heads = [file for file in files if file in firsts.values()]
+    seconds = [f for f in files if f not in heads and f[2] == min(x[2] for x in files)]
+    chosen = [*heads, *seconds][:most]
+    parts = [
+        _drawn(contents, *f)
+        if f in heads
+        else folded(f"current of {f[0]} {f[1]}, session {f[2]}", _drawn(contents, *f))
+        for f in chosen
+    ]
+    rest = len(files) - len(chosen)
+    if rest:
+        parts.append(
+            paragraph(
+                f"{rest} more captures are in energy/ of the run: "
+                "`hilbench meter decode FILE.npz --plot FILE.svg` draws one."
+            )
+        )
+    return "".join(parts)
+
+
+def _drawn(contents: Contents, board: str, variant: str, session: int, file: str) -> str:
+    check_sums(contents.folder, file)
+    id_ = f"windows-{board}-{variant}-{session}"
+    with closing(load_evidence(contents.folder / file)) as evidence:
+        trace = trace_of(evidence, (board, variant, session), file)
+    chart = waveform(trace, id_).replace("<svg ", '<svg class="wide" ', 1)
+    synthetic = "SYNTHETIC, not a current of a chip. " if trace.emulated else ""
+    caption = (
+        f"{synthetic}Line: mean; shade: least to largest. "
+        f"{si(trace.sample_hz, 'Hz')}, {trace.samples:,} samples, {trace.lost:,} lost; {file}"
+    )
+    return figure([chart], caption) + folded("windows as a table", _windows(trace, id_).render())
+
+
+def _windows(trace: Trace, id_: str) -> Table:
+    rows = tuple(
+        (
+            str(k), w.marked.kind, si(w.start / trace.sample_hz, "s"),
+            si((w.end - w.start) / trace.sample_hz, "s"), si(w.marked.duration_s, "s"),
+            f"{w.marked.inferences}", w.tier,
+        )
+        for k, w in enumerate(trace.windows[:_WINDOWS_LISTED])
+    )  # fmt: skip
+    rest = len(trace.windows) - len(rows)
+    caption = "Windows of the capture" + (f"; {rest} more are in the file" if rest else "")
+    heads = ("window", "kind", "begins", "by the meter", "by the board", "inferences", "found by")
+    return Table(id_, caption, heads, rows, 1, frozenset(range(2, 6)))

@@ -1,0 +1,227 @@
+"""What a report shows of a run, read once; cells in groups whose numbers may stand in one chart."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hilbench.gate.verdicts import CellVerdict, GateResult
+from hilbench.metrics import BY_NAME, show
+from hilbench.report.quantities import si
+from hilbench.runs import load, operators_frame, read_journal
+from hilbench.runs.frame import session_values
+from hilbench.runs.schema import BoardRecord, ComparisonRecord, ProvenanceRecord, SessionRecord
+
+_BASES = {
+    "cycles": ("cycles", "Latency is in cycles of the core."),
+    "instructions": (
+        "instructions",
+        "Latency is in instructions that an emulator counted: no time, and no cycles of a chip.",
+    ),
+    "host": ("host time", "Latency is this computer's time, as noisy as it is."),
+    "time": ("time", "Latency is time by the board's clock."),
+    "unknown": (
+        "unknown ticks",
+        "Latency is in ticks of a program behind a PTY; what they are in time, nobody knows.",
+    ),
+}
+_LARGE = 1000
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One board x variant. Numbers that nobody knows are None."""
+
+    board: str
+    variant: str
+    row: dict[str, Any]
+
+    def number(self, column: str) -> float | None:
+        """Return a figure of the frame; None where it is not known."""
+        value = self.row.get(column)
+        return None if value is None or pd.isna(value) else float(value)
+
+    def text(self, column: str) -> str:
+        """Return a text of the frame; "" where there is none."""
+        value = self.row.get(column)
+        return "" if value is None or pd.isna(value) else str(value)
+
+    @property
+    def synthetic(self) -> bool:
+        """Say whether its energy is an emulated meter's or a constant of boards.toml."""
+        return self.text("energy_source") == "synthetic"
+
+    @property
+    def lower_is_better(self) -> bool:
+        """Say so of its accuracy: of an error it is."""
+        return self.text("accuracy_metric") == "mse"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Cells that are all emulated or all not, on one time base: only these share a chart."""
+
+    key: str  # for ids in the page
+    title: str
+    says: str  # what its time base is
+    emulated: bool
+    unit: str  # of latency
+    cells: tuple[Cell, ...]
+
+    @property
+    def boards(self) -> tuple[str, ...]:
+        """Return its boards, in the order of the run."""
+        return tuple(dict.fromkeys(cell.board for cell in self.cells))
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Return its variants, in the order of the run."""
+        return tuple(dict.fromkeys(cell.variant for cell in self.cells))
+
+    def of_board(self, board: str) -> tuple[Cell, ...]:
+        """Return the board's cells."""
+        return tuple(cell for cell in self.cells if cell.board == board)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A run, ready to be shown."""
+
+    folder: Path
+    provenance: ProvenanceRecord
+    state: str
+    groups: tuple[Group, ...]
+    failed: tuple[Cell, ...]  # cells with an error, measured in part or not at all
+    operators: pd.DataFrame
+    comparisons: tuple[ComparisonRecord, ...]
+    boards: tuple[BoardRecord, ...]
+    records: tuple[SessionRecord, ...]
+    gate: GateResult | None
+    verdicts: dict[tuple[str, str, str], CellVerdict]  # board, variant, metric
+    medians: dict[tuple[str, str], tuple[float, ...]]  # of sessions, NaN where unknown
+    marks: dict[str, int]  # variant to the number of its mark, alike in every chart
+
+    def verdict(self, cell: Cell, metric: str) -> CellVerdict | None:
+        """Return what the gate says of a metric of a cell."""
+        return self.verdicts.get((cell.board, cell.variant, metric))
+
+
+def read_contents(folder: Path, gate: GateResult | None = None) -> Contents:
+    """Read a run, complete or not.
+
+    Raises:
+        StoreError: not a run, damaged, or changed after sealing.
+    """
+    frame = load(folder)
+    journal = read_journal(folder)
+    records = tuple(r for r in journal.records if isinstance(r, SessionRecord))
+    cells = [Cell(row["board"], row["variant"], row) for row in rows_of(frame)]
+    return Contents(
+        folder=folder,
+        provenance=journal.provenance,
+        state=cells[0].text("state") if cells else "",
+        groups=_groups(cells),
+        failed=tuple(cell for cell in cells if cell.text("error")),
+        operators=operators_frame(folder),
+        comparisons=tuple(r for r in journal.records if isinstance(r, ComparisonRecord)),
+        boards=tuple(r for r in journal.records if isinstance(r, BoardRecord)),
+        records=records,
+        gate=gate,
+        verdicts={(v.board, v.variant, v.metric): v for v in (gate.cells if gate else ())},
+        medians=_medians(records),
+        marks={name: k for k, name in enumerate(dict.fromkeys(cell.variant for cell in cells))},
+    )
+
+
+def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a frame by column name."""
+    names = [str(name) for name in frame.columns]
+    return [dict(zip(names, row, strict=True)) for row in frame.itertuples(index=False, name=None)]
+
+
+def _medians(records: Sequence[SessionRecord]) -> dict[tuple[str, str], tuple[float, ...]]:
+    found: dict[tuple[str, str], list[float]] = {}
+    for record in records:
+        median = session_values(record)["latency_median"]
+        known = math.nan if median is None else float(median)
+        found.setdefault((record.board, record.variant), []).append(known)
+    return {cell: tuple(medians) for cell, medians in found.items()}
+
+
+def _groups(cells: list[Cell]) -> tuple[Group, ...]:
+    """Put measured cells with those they may be compared with; a board's other cells go along."""
+    key_of: dict[str, tuple[bool, str]] = {}
+    for cell in cells:
+        if cell.text("time_base"):
+            key_of.setdefault(cell.board, (bool(cell.row["emulated"]), cell.text("time_base")))
+    found: dict[tuple[bool, str], list[Cell]] = {}
+    for cell in cells:
+        own = (
+            (bool(cell.row["emulated"]), cell.text("time_base")) if cell.text("time_base") else None
+        )
+        key = own or key_of.get(cell.board)
+        if key is not None:
+            found.setdefault(key, []).append(cell)
+    return tuple(_group(emulated, base, own) for (emulated, base), own in found.items())
+
+
+def _group(emulated: bool, base: str, cells: list[Cell]) -> Group:
+    what = "emulated" if emulated else "hardware"
+    name, says = _BASES.get(base, (base, ""))
+    unit = next(cell.text("unit") for cell in cells if cell.text("unit"))
+    return Group(
+        key=f"{what}-{base}",
+        title=f"{what.capitalize()} boards, {name}",
+        says=says,
+        emulated=emulated,
+        unit=unit,
+        cells=tuple(cells),
+    )
+
+
+def short(metric: str, value: float | None) -> str:
+    """Return a number of a metric for a chart: four digits, k and M; a dash for an unknown one."""
+    if value is None or math.isnan(value):
+        return "-"
+    if BY_NAME[metric].kind == "accuracy" or BY_NAME[metric].direction == "exact":
+        return show(metric, value)
+    return compact(value)
+
+
+def compact(value: float | None) -> str:
+    """Return a number with four digits, k and M, without its unit; a dash for an unknown one."""
+    if value is None or math.isnan(value):
+        return "-"
+    return si(value, "").strip() if abs(value) >= _LARGE else f"{value:.4g}"
+
+
+def tick(value: float, unit: str = "") -> str:
+    """Return a round number for an axis: 10 k, not 10.00 k."""
+    number, _, prefixed = (
+        si(value, unit) if unit or abs(value) >= _LARGE else f"{value:.4g}"
+    ).partition(" ")
+    return f"{float(number):g} {prefixed}".strip()
+
+
+def unit_of(metric: str, cell: Cell) -> str:
+    """Return the unit of a metric in a cell."""
+    return BY_NAME[metric].unit or (
+        cell.text("unit") if metric.startswith("latency") else cell.text("accuracy_metric")
+        if metric == "accuracy" else ""
+    )  # fmt: skip
+
+
+def interval(cell: Cell, metric: str) -> tuple[float, float] | None:
+    """Return the 95 % interval of a figure; None where there is none or nobody knows it."""
+    if metric == "accuracy":
+        ends = cell.number("accuracy_low"), cell.number("accuracy_high")
+        return None if ends[0] is None or ends[1] is None else (ends[0], ends[1])
+    value, half = cell.number("energy_uj"), cell.number("energy_absolute_uj")
+    if metric != "energy_uj" or value is None or half is None:
+        return None
+    return value - half, value + half
