@@ -15,6 +15,7 @@ from pathlib import Path
 from hilbench.drivers.flashers._files import flat_binary, intel_hex, load_segments, uf2
 from hilbench.drivers.flashers._ports import bootloader_port, refuse_emulated
 from hilbench.drivers.flashers._run import Sign, judge, run_tool
+from hilbench.drivers.links.serial import is_instrument
 from hilbench.errors import (
     ConfigError,
     FlashBusyError,
@@ -29,6 +30,7 @@ from hilbench.records import BoardConfig, FlasherConfig, Image
 PLACEHOLDERS = ("image", "hex", "bin", "uf2", "address", "serial", "baud", "probe", "target")
 INSTALL = "its vendor's package, or correct flasher.command (docs/flashers.md)"
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9]*)\}")
+_DEVICE = re.compile(r"/dev/[^\s,:;=]+")
 
 SIGNS = (
     Sign(
@@ -91,7 +93,7 @@ def expand(
 
     Raises:
         ConfigError: empty, an unknown word in braces, or one that the board's table leaves open;
-            an emulated board, and nothing in the command that leads to it.
+            an emulated board, and nothing in the command that leads to it; an instrument's port.
         FlashError: the image cannot become such a file; the port is absent or busy.
     """
     config = board.flasher or FlasherConfig("command")
@@ -103,8 +105,20 @@ def expand(
     words = dict.fromkeys(w for part in config.command for w in _PLACEHOLDER.findall(part))
     if emulated is not None and not {"serial", "probe"} & set(words):
         refuse_emulated(board, "real boards only, without {serial} or {probe} in its command")
+    _refuse_instruments(board)
     values = {word: _value(word, board, image, emulated, folder) for word in words}
     return [_PLACEHOLDER.sub(lambda m: values[m[1]], part) for part in config.command]
+
+
+def _refuse_instruments(board: BoardConfig) -> None:
+    """{serial} is checked where it is found; a port that is written out is checked here."""
+    config = board.flasher or FlasherConfig("command")
+    for port in (p for part in config.command for p in _DEVICE.findall(part)):
+        if (name := is_instrument(port)) is not None:
+            raise ConfigError(
+                f"board {board.id}: flasher.command names {port}, a {name}; instruments are never "
+                f"flashed; write {{serial}}, and the board's port as serial of [board.{board.id}]"
+            )
 
 
 def _value(

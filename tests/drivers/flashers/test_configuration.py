@@ -192,6 +192,21 @@ def test_gdb_waits_for_no_other_debugger(board, make_image):
     )
 
 
+def test_a_command_never_names_an_instrument(refused, monkeypatch):
+    ppk2 = SimpleNamespace(device="/dev/ttyACM7", vid=0x1915, pid=0xC00A)
+    monkeypatch.setattr("hilbench.drivers.links._ports.comports", lambda: [ppk2])
+    for words in (
+        ("x", "/dev/ttyACM7", "{bin}"),
+        ("x", "--port=/dev/ttyACM7"),
+        ("sh", "x >/dev/ttyACM7"),
+    ):
+        assert refused(command, command=words) == (
+            "board b: flasher.command names /dev/ttyACM7, a Nordic Power Profiler Kit II; "
+            "instruments are never flashed; write {serial}, and the board's port as serial of "
+            "[board.b]"
+        )
+
+
 def test_command(refused):
     assert refused(command) == (
         "board b: the command flasher has no command; add command = [...] to [board.b.flasher]"
