@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
 import tempfile
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -18,6 +15,7 @@ from hilbench.bench.energy import EnergyRequest
 from hilbench.bench.prepare import PreparedVariant, prepare_variant
 from hilbench.bench.progress import Progress
 from hilbench.bench.runner import Runner
+from hilbench.board.signals import uninterrupted
 from hilbench.config import load_boards
 from hilbench.config.defaults import default_boards_path
 from hilbench.errors import (
@@ -131,27 +129,13 @@ def run_suite(
     except KeyboardInterrupt:
         state = "interrupted"
     finally:
-        with _uninterrupted():
+        with uninterrupted():  # a second Ctrl-C may not tear what is being sealed
             try:
                 journal.end(state)
                 seal(journal.folder)
             except StoreError as error:
                 runner.errors.append(error)
     return Outcome(journal.folder, tuple(runner.errors), interrupted=state == "interrupted")
-
-
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """A second Ctrl-C may not tear what is being sealed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {s: signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _prepare(

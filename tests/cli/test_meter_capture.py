@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import signal
 
 import numpy as np
 import pytest
@@ -51,6 +52,22 @@ def test_in_series_nothing_is_powered(run, tmp_path):
     assert kept.identity == fake_meter.IDENTITY
     current = np.concatenate([c.current_a for c in kept.chunks()])
     np.testing.assert_array_equal(current, fake_meter.chunk(0, len(current)).current_a)
+
+
+def test_an_impatient_ctrl_c_leaves_no_supply_on(run):
+    """An LPM01A goes on supplying when its port is closed without a word."""
+
+    class Slow(FakeMeter):
+        def close(self):
+            for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.raise_signal(ending)
+            super().close()
+
+    before = signal.getsignal(signal.SIGINT)
+    code, lines, _, diary = run(*SUPPLIED, "--duration", "0.1", meter=Slow())
+    assert (code, diary[-1]) == (0, "close")
+    assert "supply: off" in lines
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_the_supply_is_on_for_the_capture_only(run):

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from hilbench import plugins
+from hilbench.board.signals import uninterrupted
 from hilbench.cli.common import print_json
 from hilbench.drivers import _holders
 from hilbench.errors import MeterError, ToolMissingError, UsageError
@@ -141,7 +142,8 @@ def opened(
     try:
         yield meter
     finally:
-        meter.close()
+        with uninterrupted():  # a second Ctrl-C would leave a supply on that outlives its port
+            meter.close()
 
 
 def parse_args(pairs: list[str]) -> tuple[tuple[str, str], ...]:
