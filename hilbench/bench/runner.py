@@ -146,10 +146,7 @@ class Runner:
         with tempfile.TemporaryDirectory(prefix="hilbench-") as folder:
             for number, (flashed, variants) in enumerate(self._loads(config, image, Path(folder))):
                 with open_board(
-                    config,
-                    flashed,
-                    lambda state: self.progress.set(config.id, state=state),
-                    self._started,
+                    config, flashed, lambda state: self._enter(config.id, state), self._started
                 ) as board:
                     if number == 0:
                         self.journal.append(board_record(board, image))
@@ -157,6 +154,16 @@ class Runner:
                     if self._stopping.is_set():
                         return
         self.progress.set(config.id, state="done", variant="")
+
+    def _enter(self, board_id: str, state: str) -> None:
+        """Tell the next step of a board's life; after Ctrl-C there is none.
+
+        Raises:
+            BoardError: interrupted. Nobody hears of it: nothing is recorded any more.
+        """
+        if self._stopping.is_set():
+            raise BoardError(f"board {board_id}: interrupted before {state}; run it again")
+        self.progress.set(board_id, state=state)
 
     def _loads(
         self, config: BoardConfig, image: Image, folder: Path

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 from pathlib import Path
 
 from hilbench.drivers.emulated_meters._current import Change
@@ -11,6 +13,7 @@ from hilbench.errors import MeterError
 
 _LINE = re.compile(rb"(?P<ns>\d+) (?P<level>[01])(?P<idle> idle)?")
 _READ_BYTES = 1 << 20
+_ABSENT = {errno.ENOENT, errno.ENXIO}  # ENXIO: a socket has the descriptor of a file that was
 
 
 class EdgesFile:
@@ -38,9 +41,15 @@ class EdgesFile:
         """
         if self._fd < 0:
             try:
-                self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-            except FileNotFoundError:
+                fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
+            except OSError as error:
+                if error.errno not in _ABSENT:
+                    raise
                 return []
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                os.close(fd)  # a board that has ended: its descriptor is something else's now
+                return []
+            self._fd = fd
         changes: list[Change] = []
         while data := os.read(self._fd, _READ_BYTES):
             *lines, self._rest = (self._rest + data).split(b"\n")

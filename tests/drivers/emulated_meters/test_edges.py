@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+
 import pytest
 
 from hilbench.drivers.emulated_meters._current import Change
@@ -70,3 +73,21 @@ def test_a_square_wave_is_known_a_period_ahead():
     ]
     assert wave.read(0.010) == []
     assert [c.t_s for c in wave.read(0.020)] == pytest.approx([0.040, 0.045])
+
+
+@pytest.mark.parametrize("what", ["pipe", "socket"])
+def test_what_has_the_descriptor_of_a_file_that_was_is_not_read(what):
+    """A board that has ended: /proc/<pid>/fd/<n> leads to whatever was opened since."""
+    if what == "pipe":
+        reading, writing = os.pipe()
+        os.write(writing, b"1000 1\n")
+        closing = (reading, writing)
+    else:
+        closing = tuple(end.detach() for end in socket.socketpair())
+    try:
+        edges = EdgesFile(f"/proc/self/fd/{closing[0]}", EPOCH_NS)
+        assert edges.read(0.0) == []
+    finally:
+        for fd in closing:
+            os.close(fd)
+    assert edges.read(0.0) == []
