@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Dtype = Literal["string", "boolean", "int64", "float64"]
-Over = Literal["first", "median", "min", "max", "sum", "all", "cell"]
+Over = Literal["first", "each", "median", "min", "max", "sum", "all", "cell"]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The columns of the frame: name, dtype, unit, meaning, and how sessions become one row.
 
-python -m hilbench.runs.columns docs/frame.md    # write the page again
+python -c 'from hilbench.runs.columns import markdown; print(markdown(), end="")' > docs/frame.md
 """
 
 from __future__ import annotations
@@ -143,9 +143,10 @@ def markdown() -> str:
             "",
             "A number that was not measured is NaN, never 0; a boolean is NA, a string is empty. A cell",
             "that failed has its row, with `error`. The session (reset to reset) is the unit of",
-            "replication: *over sessions* says how a cell's sessions become its row; — marks what is",
-            "no figure of a session. `latency_*` are in the row's `unit`: instructions of an emulator",
-            "are not a time, and rows of another `time_base` must not be compared with each other.",
+            "replication: *over sessions* says how a cell's sessions become its row (each: whatever any",
+            "of them says, once); — marks what is no figure of a session. `latency_*` are in the row's",
+            "`unit`: instructions of an emulator are not a time, and rows of another `time_base` must",
+            "not be compared with each other.",
             "",
             *_table(COLUMNS),
             "",

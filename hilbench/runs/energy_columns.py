@@ -20,12 +20,12 @@ ENERGY_COLUMNS = (
     Column("energy_peak_ma", "float64", "mA", "max", "largest sample in a run window"),
     Column("energy_mean_mw", "float64", "mW", "median", "mean power while inferences ran"),
     Column("energy_charge_uc", "float64", "uC", "median", "gross, of one inference; does not depend on the voltage"),
-    Column("energy_idle", "string", "", "first", "where idle was taken for net: before and after each run window, before, after, none"),
+    Column("energy_idle", "string", "", "each", "where idle was taken for net: before and after each run window, before, after, none"),
     Column("energy_idle_ma", "float64", "mA", "median", "current in marked idle windows: the sleep current of a duty cycle"),
     Column("energy_idle_mw", "float64", "mW", "median", "power in marked idle windows"),
     Column("energy_idle_share", "float64", "", "median", "of gross; net is refused where it is too large"),
-    Column("energy_net_reason", "string", "", "first", "why there is no net energy"),
-    Column("energy_marker", "string", "", "first", "how windows were found: gpio, pattern, edge; the worst of them"),
+    Column("energy_net_reason", "string", "", "each", "why there is no net energy"),
+    Column("energy_marker", "string", "", "each", "how windows were found: gpio, pattern, edge; the worst of them"),
     Column("energy_windows", "float64", "", "sum", "run windows"),
     Column("energy_inferences", "float64", "", "sum", "inferences in them"),
     Column("energy_inferences_per_window", "float64", "", "median", "mean"),
@@ -35,7 +35,7 @@ ENERGY_COLUMNS = (
     Column("energy_clock_ratio_u", "float64", "", "median", "its standard uncertainty"),
     Column("energy_lost_samples", "float64", "", "sum", "in the windows"),
     Column("energy_lost_share", "float64", "", "max", "of the windows' samples"),
-    Column("energy_restore", "string", "", "first", "restoring inputs: outside the windows, subtracted by its share of time, or none"),
+    Column("energy_restore", "string", "", "each", "restoring inputs: outside the windows, subtracted by its share of time, or none"),
     Column("energy_restore_uj", "float64", "uJ", "median", "what was subtracted for it and for the harness around each inference"),
     Column("energy_tau_us", "float64", "us", "median", "time constant between board and meter, fitted; 0: none was found"),
     Column("energy_tau_u_us", "float64", "us", "median", "its standard uncertainty"),
@@ -70,7 +70,7 @@ ENERGY_COLUMNS = (
     Column("energy_net_coverage_k", "float64", "", "median", "the same of net"),
     Column("energy_mlperf_uj", "float64", "uJ", "median", "median of 5 inputs, windows of at least 10 s, gross: comparable with MLPerf Tiny; only with --mlperf"),
     Column("energy_plan", "string", "", "first", "windows that were chosen, and why"),
-    Column("energy_warnings", "string", "", "first", "what else a person should know, e.g. a debug probe that is attached"),
+    Column("energy_warnings", "string", "", "each", "what else a person should know, e.g. a debug probe that is attached"),
 )  # fmt: skip
 
 MEASURED = tuple(

@@ -266,6 +266,7 @@ def _cell_row(cell: Cell, contents: JournalContents) -> Row:
 
 _RULES: dict[str, Callable[[list[Any]], Any]] = {
     "first": lambda values: values[0],
+    "each": lambda values: "; ".join(dict.fromkeys(filter(None, values))),
     "median": lambda values: float(np.median(values)),
     "min": min,
     "max": max,

@@ -251,6 +251,23 @@ def test_every_column_is_filled_somewhere(run, tmp_path):
     assert empty == []
 
 
+def test_what_any_session_warns_of_is_in_the_row(tmp_path):
+    """A later session's warning, its worse tier, or why it has no net energy."""
+    journal = Journal.create(tmp_path, replace(ex.PROVENANCE, cells=(("native", "int8"),)))
+    journal.append(ex.NATIVE_BOARD)
+    journal.append(replace(ex.VARIANT, board="native"))
+    said = (("gpio", "", ""), ("edge", "idle is 90 % of gross", "b"), ("gpio", "", "b"))
+    for number, (tier, reason, warning) in enumerate(said, 1):
+        texts = {"energy_marker": tier, "energy_net_reason": reason, "energy_warnings": warning}
+        energy = EnergyRecord({}, texts, (), ())
+        journal.append(ex.session(number, board="native", clock=ex.NATIVE_CLOCK, energy=energy))
+    journal.end("complete")
+    row = load(journal.folder).iloc[0]
+    assert row.energy_marker == "gpio; edge"
+    assert row.energy_net_reason == "idle is 90 % of gross"
+    assert row.energy_warnings == "b"
+
+
 def test_document_is_current():
     assert (ROOT / "docs" / "frame.md").read_text(encoding="utf-8") == markdown(), (
         "write it again: python -c 'from hilbench.runs.columns import markdown; "
