@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from hilbench import plugins
 from hilbench.board.client import BoardClient
+from hilbench.board.tap import tapped
 from hilbench.board.watched import WatchedLink
 from hilbench.board.wear import count_flash, read_wear, wear_path
 from hilbench.errors import (
@@ -95,6 +96,7 @@ class Access:
                 if time.monotonic() >= deadline_s:
                     raise
                 time.sleep(_LOOK_S)
+        link = tapped(link, self.config.id)
         self._link = link if self.emulated is None else WatchedLink(link, self.emulated)
         return BoardClient(self._link, self.config.id, self.config.timeouts, baud=self.config.baud)
 

@@ -1,0 +1,1 @@
+"""What hilbench.pytest_plugin does once a test needs a board; imported only then."""

@@ -1,0 +1,56 @@
+"""Every byte of the links of one measurement, as text for people."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+from hilbench.board.tap import Way
+
+MOST_BYTES = 256 * 1024  # of each board; older ones are dropped and counted
+_BYTES_A_LINE = 32
+
+
+class ByteLog:
+    """A listener of :func:`hilbench.board.tap.tap`; each board has a thread of its own.
+
+    Args:
+        most_bytes: kept of each board.
+    """
+
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self._most_bytes = most_bytes
+        self._boards: dict[str, _BoardLog] = {}
+        self._began_s = time.monotonic()
+
+    def __call__(self, board: str, way: Way, data: bytes) -> None:
+        """Keep some bytes."""
+        log = self._boards.setdefault(board, _BoardLog())
+        log.chunks.append((time.monotonic() - self._began_s, way, data))
+        log.kept += len(data)
+        while log.kept > self._most_bytes and len(log.chunks) > 1:
+            dropped = len(log.chunks.popleft()[2])
+            log.kept -= dropped
+            log.dropped += dropped
+
+    def boards(self) -> list[str]:
+        """Return the boards that said or heard something."""
+        return list(self._boards)
+
+    def lines(self, board: str) -> list[str]:
+        """Return seconds, direction (> to the board, < from it) and hex bytes, oldest first."""
+        log = self._boards.get(board)
+        if log is None:
+            return []
+        lines = [f"# {log.dropped:,} older bytes were not kept"] if log.dropped else []
+        for at_s, way, data in log.chunks:
+            for start in range(0, len(data), _BYTES_A_LINE):
+                part = data[start : start + _BYTES_A_LINE]
+                lines.append(f"{at_s:11.6f} {way} {part.hex(' ')}")
+        return lines
+
+
+class _BoardLog:
+    def __init__(self) -> None:
+        self.chunks: deque[tuple[float, Way, bytes]] = deque()
+        self.kept = self.dropped = 0  # bytes
