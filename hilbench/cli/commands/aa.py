@@ -1,0 +1,95 @@
+"""``hilbench aa``: how much a bench scatters, and how often the gate cries wolf on it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hilbench.cli.common import add_results_argument, parse_share, run_folder
+
+if TYPE_CHECKING:
+    from hilbench.gate.aa import Floor, Rates
+    from hilbench.gate.config import GateConfig
+
+HELP = "noise floors of the bench from repeated sessions, and the gate's own false-alarm rate"
+EXAMPLES = """\
+  hilbench run suite.toml --board lab --sessions 12 && hilbench aa
+  hilbench aa RUN --config gate.toml
+  hilbench aa --simulate --cells 120 --sessions 6 --sd 0.2%
+  hilbench aa --simulate --sd 0.2% --change 1%         how often a change of 1 % is found"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare a run, or a simulated bench."""
+    parser.add_argument("run", nargs="?", metavar="RUN", help="name in --results, or a path")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="default: ./gate.toml")
+    parser.add_argument("--seed", type=int, default=1, help="of splits and noise (default: 1)")
+    parser.add_argument(
+        "--families", type=int, default=200, metavar="N", help="gates to try (default: 200)"
+    )
+    bench = parser.add_argument_group("a simulated bench")
+    bench.add_argument("--simulate", action="store_true", help="no run: log-normal sessions")
+    bench.add_argument("--cells", type=int, default=120, metavar="N", help="of a gate (120)")
+    bench.add_argument("--sessions", type=int, default=6, metavar="N", help="on each side (6)")
+    bench.add_argument("--sd", type=parse_share, default=0.002, help="session to session (0.2%%)")
+    bench.add_argument("--change", type=parse_share, default=0.0, help="a true one (default: none)")
+    add_results_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print floors and rates; 4 where the gate cries wolf more often than alpha."""
+    from hilbench.cli.commands.gate import DEFAULT_CONFIG  # noqa: PLC0415
+    from hilbench.errors import EXIT_INCONCLUSIVE, EXIT_PASS, UsageError  # noqa: PLC0415
+    from hilbench.gate.aa import floors, halves, simulate  # noqa: PLC0415
+    from hilbench.gate.config import DEFAULT_MARGINS, GateConfig, load_gate  # noqa: PLC0415
+    from hilbench.gate.snapshot import snapshot  # noqa: PLC0415
+
+    for name in ("families", "cells"):
+        if getattr(args, name) < 1:
+            raise UsageError(f"--{name} is {getattr(args, name)}, must be at least 1")
+    file = args.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
+    config = GateConfig() if file is None else load_gate(file)
+    if args.simulate:
+        found = simulate(
+            cells=args.cells,
+            sessions=args.sessions,
+            sd=args.sd,
+            change=args.change,
+            margin=DEFAULT_MARGINS["cycles"],
+            alpha=config.alpha,
+            families=args.families,
+            seed=args.seed,
+        )
+    else:
+        measured = snapshot(run_folder(args))
+        _print_floors(floors(measured, config))
+        found = halves(measured, config, args.families, args.seed)
+    _print_rates(found, config, change=args.change if args.simulate else 0.0)
+    wolf = not args.change and found.interval[0] > config.alpha
+    return EXIT_INCONCLUSIVE if wolf else EXIT_PASS
+
+
+def _print_floors(found: list[Floor]) -> None:
+    print("noise between sessions, and sessions on each side that see a change of the margin:")
+    width = max((len(f"{f.board}[{f.variant}]::{f.metric}") for f in found), default=0)
+    for floor in found:
+        name = f"{floor.board}[{floor.variant}]::{floor.metric}"
+        needed = "> 1000" if floor.sessions_needed is None else str(floor.sessions_needed)
+        print(
+            f"  {name:<{width}}  sd {100 * floor.sd:.3f} %  n {floor.sessions}  "
+            f"margin {100 * floor.margin:g} %  needs {needed}"
+        )
+
+
+def _print_rates(found: Rates, config: GateConfig, change: float) -> None:
+    low, high = found.interval
+    what = f"a true change of {100 * change:g} %" if change else "nothing changed"
+    print(
+        f"{found.families} gates, {what}: {100 * found.any_fail / found.families:.1f} % have a FAIL "
+        f"({100 * low:.1f} to {100 * high:.1f} %), alpha {100 * config.alpha:g} %"
+    )
+    print(
+        f"cells: {100 * found.passes:.1f} % PASS, {100 * found.fails:.1f} % FAIL, "
+        f"{100 * found.inconclusive:.1f} % INCONCLUSIVE"
+    )
