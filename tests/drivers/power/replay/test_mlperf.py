@@ -14,7 +14,8 @@ from hilbench.errors import ConfigError, MeterError
 from hilbench.power import MeterSetup
 from tests.drivers.power.replay.files import columns
 
-TRACES = Path("/work/shared/data/mlperf_tiny/energy_traces")
+ROOT = Path(__file__).resolve().parents[4]
+TRACES = ROOT.parent / "shared" / "data" / "mlperf_tiny" / "energy_traces"
 TRIAL = {
     "power": {
         "samples": [1e-5, 2e-5, 1e-5, 1e-5],
