@@ -20,7 +20,7 @@ from hilbench.board.life import OpenBoard
 from hilbench.board.metering import Metering, probe_warning
 from hilbench.errors import ConfigError, MeasurementError, UsageError
 from hilbench.measurement.power import mlperf
-from hilbench.measurement.power.energy import SessionEnergy, session_energy
+from hilbench.measurement.power.energy import SessionEnergy, check_lost, session_energy
 from hilbench.measurement.power.integrate import sums
 from hilbench.measurement.power.plan import APART_S, EnergyPlan, plan_windows
 from hilbench.measurement.power.tail import Tail, fit
@@ -119,6 +119,7 @@ def measure_energy(
         recording.setup,
         marker_each=each,
         synthetic=recording.identity.emulated,
+        uncertain=recording.end.uncertain,
     )
     operators: tuple[float | None, ...] = ()
     if request.operators:
@@ -372,7 +373,8 @@ class _Session:
                 for k in seen
             ]
             self.idle(idle_s)
-        _, _, found = self.integrate()
+        recording, _, found = self.integrate()
+        check_lost(found, uncertain=recording.end.uncertain)
         runs = [s for s in found if s.window.marked.kind == "run"]
         energy_j = np.array([s.energy_j for s in runs]).reshape(OPERATOR_INFERENCES, len(seen))
         result: list[float | None] = [None] * count

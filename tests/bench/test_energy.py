@@ -16,6 +16,7 @@ from hilbench.board.metering import LiveMetering
 from hilbench.drivers.emulated_meters import device_time
 from hilbench.errors import (
     ConfigError,
+    LostSamplesError,
     MeasurementError,
     MeterError,
     UsageError,
@@ -128,6 +129,25 @@ def test_a_probe_and_the_meter_s_own_words_are_warnings(monkeypatch):
 
     monkeypatch.setattr(device_time, "trace", trace)
     assert measure(Client()).record.texts["energy_warnings"] == "a probe; hot; old"
+
+
+@pytest.mark.parametrize("capture", [2, 3])
+def test_what_nobody_can_tell_is_not_taken_for_measured(monkeypatch, capture):
+    """The session's own capture, and that of its operators."""
+    real_trace, captures = device_time.trace, []
+
+    def trace(config, edges):
+        recording, truth = real_trace(config, edges)
+        captures.append(recording)
+        if len(captures) == capture:
+            recording.end = replace(recording.end, uncertain=recording.end.samples // 100)
+        return recording, truth
+
+    monkeypatch.setattr(device_time, "trace", trace)
+    client = Client(inference_s=(0.0042,), operators_s=(0.003, 0.00001, 0.0012))
+    with pytest.raises(LostSamplesError, match=r"^meter lost 0 of \d+ samples and maybe \d+ more "):
+        measure(client, EnergyRequest(operators=True), of=variant(operators=3))
+    assert len(captures) == capture
 
 
 def test_a_real_board_s_probe_is_in_the_row():

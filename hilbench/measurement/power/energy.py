@@ -123,7 +123,7 @@ def session_energy(
         MeasurementError: no run window, no energy, or too little to know its scatter.
     """
     windows, idles = _split(sums)
-    lost = _check_lost(sums, limits, uncertain)
+    lost = check_lost(sums, limits, uncertain=uncertain)
     runs = _Runs.of(windows)
     gross_j = float(runs.energy_j.sum()) / runs.total
     if not gross_j > 0:
@@ -313,7 +313,14 @@ def _split(sums: Sequence[WindowSums]) -> tuple[list[WindowSums], list[WindowSum
     return runs, idles
 
 
-def _check_lost(sums: Sequence[WindowSums], limits: EnergyLimits, uncertain: int) -> int:
+def check_lost(
+    sums: Sequence[WindowSums], limits: EnergyLimits = LIMITS, *, uncertain: int = 0
+) -> int:
+    """Return how many samples of all windows were lost.
+
+    Raises:
+        LostSamplesError: as ``session_energy``.
+    """
     lost = sum(s.lost for s in sums)
     total = lost + sum(s.samples for s in sums)
     most = limits.lost_share * total
