@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 
-from hilbench.protocol.messages import Data, Read, Region, Run, RunDone, RunFlag
+from hilbench.protocol.messages import Data, Read, Region, Run, RunDone, RunFlag, pauses_s
 from hilbench.protocol.schema import Message
 from hilbench.protocol.sentences import wire_name
 
@@ -105,6 +105,7 @@ class RunJob(Job):
         result: that RUN_DONE.
         outputs: bytearray of ``slots * output_bytes`` with PUSH_OUTPUTS, else empty.
         ticks: bytearray of 4 bytes for each stored tick count with PUSH_TICKS, else empty.
+        pauses_s: that the board makes besides inferences.
         restores: the board keeps pristine inputs, so a repeated RUN need not send them again.
         repeats: how often the run was disturbed by bytes on the line and done again.
     """
@@ -113,7 +114,8 @@ class RunJob(Job):
         self, run: Run, inputs: bytes, output_bytes: int, *, restores: bool = True
     ) -> None:
         super().__init__(f"RUN ({run.slots} vectors x {run.iterations} iterations)")
-        self.work_s = len(inputs) / SLOWEST_CRC_BYTES_PER_S
+        self.pauses_s = pauses_s(run.flags)
+        self.work_s = len(inputs) / SLOWEST_CRC_BYTES_PER_S + self.pauses_s
         self.run = replace(run, input_crc32=zlib.crc32(inputs))
         self.inputs = inputs
         self.resend_inputs = True

@@ -49,6 +49,12 @@ ANY_MARKER = RunFlag.MARKER_WINDOW | RunFlag.MARKER_EACH | RunFlag.MARKER_OPERAT
 """At most one of them in a RUN."""
 
 
+def pauses_s(flags: int) -> float:
+    """Return how long guards and pulse pattern of a RUN with these flags last."""
+    chips = 2 * bool(flags & RunFlag.GUARD) + len(PATTERN) * bool(flags & RunFlag.PATTERN)
+    return chips * GUARD_US * 1e-6
+
+
 class ClockSource(enum.IntEnum):
     """How the port knows the rate of its counter."""
 

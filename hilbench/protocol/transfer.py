@@ -458,7 +458,8 @@ class Transfer:
         self.progress_s = now
         self._round_trip.heard()
         if job.inferences and item.started_s is not None:
-            per_inference_s = max(0.0, now - item.started_s) / job.inferences
+            runs_s = max(0.0, now - item.started_s - job.pauses_s)
+            per_inference_s = runs_s / job.inferences
             self._inference_s = max(self._inference_s or 0.0, per_inference_s)
         if result.rx_bytes_during:
             self._repeat(item, job, result)

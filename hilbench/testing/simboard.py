@@ -41,6 +41,7 @@ from hilbench.protocol.messages import (
     RunDone,
     RunFlag,
     RunStarted,
+    pauses_s,
 )
 from hilbench.protocol.packets import Decoder, Packet
 from hilbench.protocol.schema import Message
@@ -238,7 +239,7 @@ class SimBoard:
         inferences = slots * run.iterations
         ticks = [1000 + i for i in range(inferences)]
         self._ticks = ticks[: self.ticks_capacity]
-        self.busy_s += (inferences + run.warm_up + cold) * self.inference_s
+        self.busy_s += (inferences + run.warm_up + cold) * self.inference_s + pauses_s(run.flags)
         for i in range(slots):
             vector = inputs[i * INPUT_BYTES : (i + 1) * INPUT_BYTES]
             self._outputs[i * OUTPUT_BYTES : (i + 1) * OUTPUT_BYTES] = model_output(vector)

@@ -12,6 +12,7 @@ from hilbench.errors import (
     UsageError,
     VectorError,
 )
+from hilbench.protocol import transfer
 from hilbench.protocol.messages import EchoReply, Region, RunFlag
 from hilbench.records import Timeouts
 from hilbench.testing.simboard import SimBoard, SimLink, VirtualClock, model_output
@@ -151,6 +152,21 @@ def test_a_slow_run_is_not_disturbed_by_questions():
     assert board.runs_executed == 1
     c.run(vectors(4))  # 7.6 s: its length is known by now
     assert board.runs_executed == 2
+
+
+def test_guards_and_pattern_are_no_silence(monkeypatch):
+    monkeypatch.setattr(transfer, "RUN_SLACK_S", 0.0)
+    flags = RunFlag.MARKER_WINDOW | RunFlag.GUARD | RunFlag.PATTERN
+    pauses_s = 11 * 0.02 + 2 * 0.02
+    board = SimBoard()
+    c, link = loaded_client(board)
+    c.run(vectors(1))
+    for executed in (2, 3):
+        start_s = link.clock.now_s
+        c.run(vectors(1), flags=flags)
+        assert board.runs_executed == executed
+        assert link.clock.now_s - start_s > pauses_s
+    assert c.link_figures().retransmitted_packets == 0
 
 
 def test_a_disturbed_run_is_repeated_and_counted():
