@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hilbench.bench import Outcome
-from hilbench.cli import gating, main
+from hilbench.cli import confirming, main
 from hilbench.records import ClockInfo
 from tests.gate.run_folders import write_run
 from tests.runs import run_examples as ex
@@ -160,7 +160,7 @@ def fresh(monkeypatch):
             folder = write_run(options["results"] / f"fresh{len(asked)}", **run)
             return Outcome(folder, ())
 
-        monkeypatch.setattr(gating, "run_suite", run_suite)
+        monkeypatch.setattr(confirming, "run_suite", run_suite)
         return asked
 
     return plan

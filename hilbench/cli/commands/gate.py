@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     from datetime import date  # noqa: PLC0415
 
     from hilbench.cli.console import PipeConsole  # noqa: PLC0415
-    from hilbench.cli.gating import confirmed, print_gate  # noqa: PLC0415
+    from hilbench.cli.gating import print_gate  # noqa: PLC0415
     from hilbench.gate.baseline import load_baseline  # noqa: PLC0415
     from hilbench.gate.config import GateConfig, load_gate  # noqa: PLC0415
     from hilbench.gate.judge import judge  # noqa: PLC0415
@@ -62,6 +62,8 @@ def run(args: argparse.Namespace) -> int:
     today = date.today()  # noqa: DTZ011 - waivers end on a local day
     console = PipeConsole()
     if args.confirm:
+        from hilbench.cli.confirming import confirmed  # noqa: PLC0415
+
         result = confirmed(
             folder,
             measured,
