@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import threading
 import time
@@ -66,6 +67,7 @@ class Runner:
     def __post_init__(self) -> None:
         self._stopping = threading.Event()
         self._emulators: list[EmulatedBoard] = []
+        self._open: list[OpenBoard] = []
         self._crashes: list[BaseException] = []
         self._done = {board.id: threading.Event() for board in self.boards}
 
@@ -103,9 +105,22 @@ class Runner:
         self._stopping.set()
         for emulated in self._emulators:
             emulated.stop()
+        for board in tuple(self._open):  # a real one cannot be ended, but its supply can
+            try:
+                board.cut()
+            except HilbenchError as error:
+                self.errors.append(error)
         deadline_s = time.monotonic() + _STOP_S
         for done in self._done.values():
             done.wait(max(0.0, deadline_s - time.monotonic()))
+
+    @contextlib.contextmanager
+    def _cut_by_ctrl_c(self, board: OpenBoard) -> Iterator[None]:
+        self._open.append(board)
+        try:
+            yield
+        finally:
+            self._open.remove(board)
 
     def _started(self, emulated: EmulatedBoard) -> None:
         """Remember an emulator; one that a board restarts after Ctrl-C goes at once."""
@@ -145,9 +160,12 @@ class Runner:
             )
         with tempfile.TemporaryDirectory(prefix="hilbench-") as folder:
             for number, (flashed, variants) in enumerate(self._loads(config, image, Path(folder))):
-                with open_board(
-                    config, flashed, lambda state: self._enter(config.id, state), self._started
-                ) as board:
+                with (
+                    open_board(
+                        config, flashed, lambda state: self._enter(config.id, state), self._started
+                    ) as board,
+                    self._cut_by_ctrl_c(board),
+                ):
                     if number == 0:
                         self.journal.append(board_record(board, image))
                     self._measure_cells(board, variants)
@@ -252,7 +270,7 @@ class Runner:
             if not isinstance(cause, HilbenchError):
                 raise
             self._record(cause, board_id, name, number)
-            if not _board_survives(cause):
+            if not _board_survives(cause) and not self._stopping.is_set():
                 _bring_back(board, name)
             remaining = self.sessions - number + 1
             self.progress.shorten(board_id, remaining * len(variant.vectors.x) - done)

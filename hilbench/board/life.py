@@ -116,6 +116,17 @@ class OpenBoard:
                 f"board {self.config.id}: not measured, because its meter failed before: {failure}"
             )
 
+    def cut(self) -> None:
+        """Take the supply away, where hilbench has it, from a board that another thread uses.
+
+        Its link stays: a port that closes under a thread may become another file's descriptor.
+        """
+        if self.metering is not None:
+            self.metering.close()
+        if self.access.switch is not None:
+            timeout_s = self.config.timeouts.start_s
+            self.access.switch.set_power(on=False, timeout_s=timeout_s)
+
     def explain(self, error: Exception) -> Exception:
         """Return the death of emulator or meter as the cause where that is what happened."""
         if self.emulated is not None:

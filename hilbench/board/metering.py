@@ -59,6 +59,9 @@ class Metering(Protocol):
     def truth(self) -> tuple[InjectedWindow, ...] | None:
         """Return what an emulated board was made to draw; None of a real one."""
 
+    def close(self) -> None:
+        """Switch the supply off, whatever another thread captures; may be called twice."""
+
 
 class LiveMetering:
     """An instrument, or the process that emulates one."""
@@ -239,6 +242,9 @@ class DeviceTimeMetering:
 
     def failure(self) -> None:
         """Return None: nothing runs that could fail."""
+
+    def close(self) -> None:
+        """Do nothing: nothing runs."""
 
     def truth(self) -> tuple[InjectedWindow, ...]:
         """Return what the board was made to draw."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import pty
 import re
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from hilbench.board.life import check_identity, clock_info, is_pty
+from hilbench.board.life import OpenBoard, check_identity, clock_info, is_pty
 from hilbench.errors import BoardError, ImageError
 from hilbench.protocol.messages import HelloReply
 from hilbench.records import BoardConfig, Image
@@ -106,3 +108,18 @@ def test_a_program_behind_a_pty_is_no_hardware(tmp_path):
         os.close(slave)
     assert not is_pty("/dev/ttyACM0")
     assert not is_pty("socket://localhost:4000")
+
+
+def test_a_cut_takes_meter_and_switch_and_leaves_the_link():
+    done = []
+    switch = SimpleNamespace(set_power=lambda *, on, timeout_s: done.append(("switch", on)))
+    metering = SimpleNamespace(close=lambda: done.append("meter"))
+    config = BoardConfig("desk", firmware="posix")
+    board = OpenBoard(
+        config, None, None, None, None, SimpleNamespace(switch=switch), False, metering=metering
+    )
+    board.cut()
+    assert done == ["meter", ("switch", False)]
+    done.clear()
+    replace(board, access=SimpleNamespace(switch=None), metering=None).cut()
+    assert done == []
