@@ -295,6 +295,7 @@ class Runner:
             "ticks": data.ticks,
             "vector_ticks": data.vector_ticks,
             "correct": data.correct,
+            "labels": data.labels,
         }
         return self.journal.append_session(
             record, **{name: array for name, array in arrays.items() if array is not None}

@@ -48,6 +48,7 @@ class SessionData:
     vector_ticks: NDArray[np.uint32]  # [n], one inference of each vector
     energy: EnergyData | None  # of a meter with samples: its evidence is kept, too
     correct: NDArray[np.bool_] | None = None  # [n], of metric top1: what a gate pairs
+    labels: NDArray[np.int32] | None = None  # [n], of metric top1: what a report counts by
 
 
 def measure_session(
@@ -136,7 +137,9 @@ def measure_session(
         profiled_inferences=_PROFILED_INFERENCES,
         recoveries=recoveries,
     )
-    return SessionData(record, outputs, timed.ticks, passed.ticks, energy, correct(*judged))
+    right, y = correct(*judged), variant.vectors.y
+    labels = None if right is None or y is None else np.asarray(y, dtype=np.int32).reshape(-1)
+    return SessionData(record, outputs, timed.ticks, passed.ticks, energy, right, labels)
 
 
 def _energy_fields(

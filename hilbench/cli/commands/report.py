@@ -1,0 +1,100 @@
+"""``hilbench report``: a run as one file for people, for CI, for a spreadsheet."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hilbench.cli.common import add_results_argument, run_folder
+from hilbench.errors import EXIT_PASS
+
+if TYPE_CHECKING:
+    from hilbench.gate.verdicts import GateResult
+    from hilbench.report.contents import Contents
+
+HELP = "one HTML file of a run (or Markdown, JUnit, CSV), with the gate's verdict"
+EXAMPLES = """\
+  hilbench report                                      the newest run, as report.html
+  hilbench report RUN --gate baselines/digits.toml     with verdict, changes and what to do
+  hilbench report RUN --format md -o "$GITHUB_STEP_SUMMARY"
+  hilbench report RUN --gate baselines/digits.toml --format junit -o junit.xml"""
+ENDINGS = {"html": "html", "md": "md", "junit": "xml", "csv": "csv"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare run, gate and output."""
+    parser.add_argument("run", nargs="?", metavar="RUN", help="name in --results, or a path")
+    parser.add_argument(
+        "--gate", type=Path, metavar="BASELINE", help="compare with this baseline (TOML)"
+    )
+    parser.add_argument(
+        "--gate-config",
+        type=Path,
+        metavar="FILE",
+        help="margins and waivers (default: ./gate.toml, else built-in margins)",
+    )
+    parser.add_argument("--format", choices=tuple(ENDINGS), default="html", help="default: html")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="default: report.<ending>; - is stdout"
+    )
+    add_results_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the report; 0 whatever the verdict, which is ``hilbench gate``'s to return."""
+    from hilbench.report.contents import read_contents  # noqa: PLC0415
+    from hilbench.report.html import MAX_BYTES  # noqa: PLC0415
+    from hilbench.runs.journal import write_atomically  # noqa: PLC0415
+
+    folder = run_folder(args)
+    contents = read_contents(folder, _gate(args, folder))
+    document = _render(args.format, contents)
+    path = args.output or Path(f"report.{ENDINGS[args.format]}")
+    if str(path) == "-":
+        sys.stdout.write(document)
+        return EXIT_PASS
+    data = document.encode()
+    write_atomically(path, data)
+    size = f"{len(data) / 1000:,.0f} kB"
+    if args.format == "html" and len(data) > MAX_BYTES:
+        size += f", above {MAX_BYTES / 1000:,.0f} kB: more cells than one page bears"
+    print(f"{path}: {size}")
+    return EXIT_PASS
+
+
+def _render(form: str, contents: Contents) -> str:
+    if form == "html":
+        from hilbench.report.html import html_report  # noqa: PLC0415
+
+        return html_report(contents)
+    if form == "md":
+        from hilbench.report.markdown import markdown_report  # noqa: PLC0415
+
+        return markdown_report(contents)
+    if form == "junit":
+        from hilbench.report.junit import junit_report  # noqa: PLC0415
+
+        return junit_report(contents)
+    from hilbench.report.csv import csv_report  # noqa: PLC0415
+
+    return csv_report(contents)
+
+
+def _gate(args: argparse.Namespace, folder: Path) -> GateResult | None:
+    """Judge the run as ``hilbench gate`` does."""
+    if args.gate is None:
+        return None
+    from datetime import date  # noqa: PLC0415
+
+    from hilbench.gate.baseline import load_baseline  # noqa: PLC0415
+    from hilbench.gate.config import GateConfig, load_gate  # noqa: PLC0415
+    from hilbench.gate.judge import judge  # noqa: PLC0415
+    from hilbench.gate.snapshot import snapshot  # noqa: PLC0415
+
+    default = Path("gate.toml")
+    file = args.gate_config or (default if default.exists() else None)
+    config = GateConfig() if file is None else load_gate(file)
+    today = date.today()  # noqa: DTZ011 - waivers end on a local day
+    return judge(snapshot(folder), load_baseline(args.gate), config, today=today)
