@@ -21,7 +21,7 @@ def operators(
     own = frame[frame["board"].isin(group.boards)]
     if not len(own):
         return ""
-    parts = ["<h3>Operators</h3>\n", _kernels(own, group)]
+    parts = ["<h3>Operators</h3>\n", _kernels(own, group, drawn=detail != "none")]
     boards = {"all": group.boards, "first board": group.boards[:1], "none": ()}[detail]
     for cell in group.cells:
         rows = own[(own["board"] == cell.board) & (own["variant"] == cell.variant)]
@@ -35,7 +35,7 @@ def operators(
     return "".join(parts)
 
 
-def _kernels(frame: pd.DataFrame, group: Group) -> str:
+def _kernels(frame: pd.DataFrame, group: Group, *, drawn: bool) -> str:
     """Return one stacked bar per cell; cells with the same shares to 0.1 % share a bar."""
     cells: dict[tuple[str, str], dict[str, float]] = {}
     for row in rows_of(frame):
@@ -78,6 +78,8 @@ def _kernels(frame: pd.DataFrame, group: Group) -> str:
         ),
         2, frozenset(range(2, 2 + len(series))),
     )  # fmt: skip
+    if not drawn:
+        return twin.render()
     order = ", ".join(f"{chr(ord('A') + k)} {name}" for k, name in enumerate(series))
     return figure([chart], order) + folded("the same as a table", twin.render())
 

@@ -14,16 +14,17 @@ STYLE = """\
 :root{color-scheme:light dark;--line:#d5d9de;--soft:#f4f6f8;--dim:#59626c;--bad:#a33b00;--good:#005a8c}
 @media(prefers-color-scheme:dark){:root{--line:#3a4048;--soft:#20252b;--dim:#a4adb8;--bad:#ff9a5c;--good:#7cc4f2}
 body{background:#15181c;color:#e8eaed}}
-body{font:15px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif;max-width:1010px;margin:0 auto;padding:24px 20px 60px}
+body{font:15px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif;max-width:1120px;margin:0 auto;padding:24px 20px 60px}
 h1{font-size:1.7em;margin:0 0 2px}h2{font-size:1.3em;margin:2.2em 0 .4em;padding-top:.6em;border-top:1px solid var(--line)}
 h3{font-size:1.06em;margin:1.6em 0 .3em}p{margin:.35em 0;max-width:76ch}.dim,figcaption,caption{color:var(--dim)}
 .verdict{border:1px solid var(--line);border-left:8px solid var(--dim);padding:12px 16px;margin:18px 0;background:var(--soft)}
 .verdict.bad{border-left-color:var(--bad)}.verdict.good{border-left-color:var(--good)}
 .verdict strong{font-size:1.25em}.tables{overflow-x:auto}
 table{border-collapse:collapse;font-size:.87em;margin:.6em 0;font-variant-numeric:tabular-nums}
-caption{text-align:left;padding:2px 0 4px}th,td{padding:3px 9px;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
-thead th{border-bottom:2px solid var(--line);white-space:normal;vertical-align:bottom}tbody th{font-weight:600;white-space:nowrap}
-.n{text-align:right;white-space:nowrap}td.w{min-width:15em}
+caption{text-align:left;padding:2px 0 4px}th,td{padding:3px 8px;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap;vertical-align:top}
+.t{text-align:left}td.t{white-space:normal}
+thead th{border-bottom:2px solid var(--line);white-space:normal;vertical-align:bottom}tbody th{font-weight:600;text-align:left}
+td.w{min-width:17em}
 figure{margin:.8em 0}.charts svg{max-width:100%;height:auto;vertical-align:top;margin:0 8px 14px 0}
 ul.legend{list-style:none;padding:0;margin:.5em 0;display:flex;flex-wrap:wrap;gap:2px 18px}
 ul.legend svg,td svg,th svg{vertical-align:-3px}summary{cursor:pointer;color:var(--dim)}details{margin:.4em 0}
@@ -70,7 +71,7 @@ class Table:
     def render(self) -> str:
         """Return the <table>."""
         head = "".join(
-            element("th", text(name), scope="col", class_="n" if k in self.numbers else None)
+            element("th", text(name), scope="col", class_=None if k in self.numbers else "t")
             for k, name in enumerate(self.heads)
         )
         body = "".join(f"<tr>{self._row(row)}</tr>\n" for row in self.rows)
@@ -83,9 +84,9 @@ class Table:
         cells = []
         for k, value in enumerate(row):
             inside = value if isinstance(value, Markup) else text(value)
-            kind = "n" if k in self.numbers else "w" if k in self.wide else None
+            kind = "t w" if k in self.wide else None if k in self.numbers else "t"
             if k < self.keys:
-                cells.append(element("th", inside, scope="row", class_=kind))
+                cells.append(element("th", inside, scope="row"))
             else:
                 cells.append(element("td", inside, class_=kind))
         return "".join(cells)

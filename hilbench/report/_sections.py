@@ -13,7 +13,7 @@ from hilbench.report._page import Markup, Table, figure, folded, paragraph
 from hilbench.report._words import percent
 from hilbench.report.charts import Grid, HeatCell, heat_map, shades, strips
 from hilbench.report.charts_pareto import pareto_panels, session_range
-from hilbench.report.contents import Cell, Contents, Group, compact, interval, short, unit_of
+from hilbench.report.contents import Cell, Contents, Group, compact, exact, interval, short, unit_of
 from hilbench.report.quantities import si
 from hilbench.report.svg import Mark, element, legend_mark, text
 
@@ -54,7 +54,7 @@ def of_group(contents: Contents, group: Group, detail: Detail) -> list[tuple[str
             caption += " Hollow: where the baseline was."
         parts.append(figure(panels, caption))
     parts += [
-        _results(contents, group, results),
+        _results(contents, group, results, marks=detail.hover),
         _changes(contents, group),
         _heat(group),
         _distributions(contents, group) if detail.sessions else _without_sessions(),
@@ -104,36 +104,40 @@ def _mark(contents: Contents, variant: str) -> str:
     return legend_mark(Mark.number(contents.marks[variant]))
 
 
-def _results(contents: Contents, group: Group, id_: str) -> str:
+def _results(contents: Contents, group: Group, id_: str, *, marks: bool) -> str:
     unit = group.unit
+    sources = {c.synthetic for c in group.cells if c.number("energy_uj") is not None}
+    lead = "SYNTHETIC " if sources == {True} else ""
     heads = (
         "board", "variant", "accuracy", "95 % interval", f"latency, {unit}", "session medians",
-        "first inference", "energy, uJ", "± 95 %", "plan, B", "arena, B", "stack used, B", "= TFLM",
+        "first inference", f"{lead}energy, uJ", "±\u00a095\u00a0%", "plan, B", "arena, B", "stack used, B", "=\u00a0TFLM",
         "sessions",
     )  # fmt: skip
-    rows = tuple(_result(contents, cell) for cell in group.cells)
+    rows = tuple(
+        _result(contents, cell, marks=marks, mixed=len(sources) > 1) for cell in group.cells
+    )
     caption = "Every cell: one inference of each variant on each board"
     numbers = frozenset(range(2, len(heads)))
     return Table(id_, caption, heads, rows, 2, numbers=numbers).render()
 
 
-def _result(contents: Contents, cell: Cell) -> tuple[str, ...]:
+def _result(contents: Contents, cell: Cell, *, marks: bool, mixed: bool) -> tuple[str, ...]:
     around, spread = interval(cell, "accuracy"), session_range(contents, cell)
     metric = cell.text("accuracy_metric")
     accuracy = show("accuracy", cell.number("accuracy"))
     agreement = cell.number("agreement_tflm")
     energy = compact(cell.number("energy_uj"))
-    latency = show("latency_median", cell.number("latency_median"))
+    latency = exact("latency_median", cell.number("latency_median"))
     return (
         cell.board,
-        Markup(f"{_mark(contents, cell.variant)} {text(cell.variant)}"),
+        Markup(f"{_mark(contents, cell.variant)} {text(cell.variant)}") if marks else cell.variant,
         f"{metric} {accuracy}" if metric else accuracy,
         "-" if around is None else f"{around[0]:.4f} to {around[1]:.4f}",
         "failed" if cell.text("error") and latency == "-" else latency,
         "-" if spread is None else "all alike" if spread[0] == spread[1] else
         f"{show('latency_median', spread[0])} to {show('latency_median', spread[1])}",
-        show("latency_cold", cell.number("latency_cold")),
-        Markup(f"{energy}<br>SYNTHETIC") if cell.synthetic and energy != "-" else energy,
+        exact("latency_cold", cell.number("latency_cold")),
+        Markup(f"{energy}<br>SYNTHETIC") if mixed and cell.synthetic and energy != "-" else energy,
         compact(cell.number("energy_absolute_uj")),
         show("plan_bytes", cell.number("plan_bytes")),
         show("arena_bytes", cell.number("arena_bytes")),
@@ -289,7 +293,7 @@ def _distributions(contents: Contents, group: Group) -> str:
 
 
 def _medians(medians: Sequence[float]) -> str:
-    words = [show("latency_median", m) for m in medians]
+    words = [exact("latency_median", m) for m in medians]
     if len(set(words)) == 1:
         return f"{len(words)} × {words[0]}"
     more = f", and {len(words) - _MANY_VALUES} more" if len(words) > _MANY_VALUES else ""

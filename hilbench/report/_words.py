@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hilbench.gate.verdicts import WORST_FIRST, CellVerdict, GateResult
-from hilbench.metrics import BY_NAME, show
-from hilbench.report.contents import Contents
+from hilbench.metrics import BY_NAME
+from hilbench.report.contents import Contents, exact
 
 NOT_GATED = (
     "Not gated: these numbers were compared with nothing. Compare them: "
@@ -27,7 +27,7 @@ def what_to_do(gate: GateResult) -> list[str]:
     advice = []
     if n := counts["FAIL"]:
         advice.append(
-            f"{_cells(n)} got worse by more than the margin. Measure them again in fresh sessions: "
+            f"{_cells(n)} got worse by more than the margin. Measure again in fresh sessions: "
             f"`hilbench gate {run} --confirm`. If the change is wanted: "
             f"`hilbench baseline accept --run {run} --reason TEXT`."
         )
@@ -35,7 +35,7 @@ def what_to_do(gate: GateResult) -> list[str]:
         advice.append(f"{_cells(n)} cannot be compared with the baseline; each row says why.")
     if n := counts["MISSING"]:
         advice.append(
-            f"{_cells(n)} of the baseline were not measured. Measure them, or the reason."
+            f"{_cells(n)} of the baseline, not measured now: measure again; rows say why."
         )
     if n := counts["INCONCLUSIVE"]:
         advice.append(
@@ -93,7 +93,7 @@ def counted(cell: CellVerdict) -> str:
 def shown(cell: CellVerdict, value: float | None) -> str:
     """Return a value of the cell's metric; of a metric that this hilbench does not know, as it is."""
     if cell.metric in BY_NAME:
-        return show(cell.metric, value)
+        return exact(cell.metric, value)
     return "-" if value is None else f"{value:.6g}"
 
 

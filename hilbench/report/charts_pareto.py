@@ -11,7 +11,7 @@ from hilbench.report.svg import Canvas, Mark, Scale, attribute, element, label
 
 COSTS = ("latency_median", "energy_uj", "plan_bytes", "arena_bytes")
 NAMES = {"plan_bytes": "flash of the model", "arena_bytes": "RAM for tensors"}
-_WIDTH, _HEIGHT = 488, 270
+_WIDTH, _HEIGHT = 540, 280
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, 22, 44, 40
 _CHARACTERS = 60  # of a heading
 

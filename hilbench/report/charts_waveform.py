@@ -17,7 +17,7 @@ from hilbench.report.contents import tick
 from hilbench.report.quantities import si
 from hilbench.report.svg import COLOURS, Canvas, Scale, box, element, label
 
-_WIDTH, _HEIGHT = 940, 260
+_WIDTH, _HEIGHT = 1080, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 30, 44, 40
 _MOST_COLUMNS = 800
 RUN, IDLE = COLOURS[1], COLOURS[4]

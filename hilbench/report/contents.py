@@ -193,6 +193,15 @@ def short(metric: str, value: float | None) -> str:
     return compact(value)
 
 
+def exact(metric: str, value: float | None) -> str:
+    """Return a number of a metric for a table: latency below 1000 with four digits, not rounded off."""
+    if value is None or math.isnan(value):
+        return "-"
+    if BY_NAME[metric].kind == "cycles" and abs(value) < _LARGE:
+        return f"{value:.4g}"
+    return show(metric, value)
+
+
 def compact(value: float | None) -> str:
     """Return a number with four digits, k and M, without its unit; a dash for an unknown one."""
     if value is None or math.isnan(value):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hilbench.gate.verdicts import COMPARED, GOOD, GateResult
+from hilbench.gate.verdicts import COMPARED, GOOD, CellVerdict, GateResult
 from hilbench.report import _sections as sections
 from hilbench.report._detail import Detail
 from hilbench.report._page import Markup, Table, page, paragraph, verdict_words
@@ -107,25 +107,30 @@ def _gate(gate: GateResult, most: int) -> str:
     asking = sum(cell.verdict not in GOOD for cell in cells)
     chosen = cells[: max(most, min(asking, 4 * most))]
     heads = (
-        "verdict", "board", "variant", "metric", "baseline", "now", "change", "interval and margin",
-        "90 % interval", "margin", "n", "mde", "adj. p", "why",
+        "verdict", "board", "variant", "metric", "baseline", "now", "change, 90 % interval",
+        "0 and margin", "margin", "mde", "n", "adj. p", "why",
     )  # fmt: skip
     rows = [
         (
             verdict_words(c.verdict), c.board, c.variant, c.metric,
-            shown(c, c.baseline), shown(c, c.now), percent(c.change),
+            shown(c, c.baseline), shown(c, c.now), _change(c),
             Markup(gate_interval(c, "gate-cells") if c.verdict in COMPARED else ""),
-            interval_words(c), plain_percent(c.margin), counted(c), plain_percent(c.mde),
-            probability(c.p_adjusted), f"{c.reason} {c.waiver}".strip(),
+            plain_percent(c.margin), plain_percent(c.mde), counted(c), probability(c.p_adjusted),
+            f"{c.reason} {c.waiver}".strip(),
         )
         for c in chosen
     ]  # fmt: skip
     caption = "Worst first, then nearest to the margin. Positive change is worse."
     table = Table(
         "gate-cells", caption, heads, tuple(rows), keys=4,
-        numbers=frozenset({4, 5, 6, 8, 9, 10, 11, 12}), wide=frozenset({13}),
+        numbers=frozenset({4, 5, 6, 8, 9, 10, 11}), wide=frozenset({12}),
     )  # fmt: skip
     return table.render() + _left_out(cells[len(chosen) :])
+
+
+def _change(cell: CellVerdict) -> Markup:
+    around = "" if cell.low is None else f"<br>{interval_words(cell)}"
+    return Markup(f"{percent(cell.change)}{around}")
 
 
 def _left_out(rest: Sequence[object]) -> str:

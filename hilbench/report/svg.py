@@ -37,9 +37,14 @@ def width_px(words: str, *, bold: bool = False) -> float:
     return wide * (1.12 if bold else 1.0)
 
 
+def clean(words: str) -> str:
+    """Return text without control characters, which XML has not."""
+    return _CONTROL.sub("�", words)
+
+
 def text(value: object) -> str:
     """Escape for HTML, SVG and XML; control characters, which XML has not, become U+FFFD."""
-    return escape(_CONTROL.sub("�", str(value)))
+    return escape(clean(str(value)))
 
 
 def attribute(value: object) -> str:

@@ -12,7 +12,7 @@ import threading
 import matplotlib.image as png
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-LIMIT_S = 60
+LIMIT_S = 240
 
 
 def find():
@@ -84,7 +84,7 @@ class Chromium:
         line, self.pending = self.pending.split(b"\0", 1)
         return json.loads(line)
 
-    def open(self, url, *, media="", scheme="light", script=True, width=1040):
+    def open(self, url, *, media="", scheme="light", script=True, width=1180):
         """Load a page; ``events`` holds what happened since."""
         self.send("Emulation.setScriptExecutionDisabled", value=not script)
         features = [{"name": "prefers-color-scheme", "value": scheme}]

@@ -56,7 +56,9 @@ def small_run(root):
                 session(number, median),
                 board=v.board,
                 variant=v.variant,
-                accuracy=Accuracy("top1", 0.97 - 0.01 * k, 0.95 - 0.01 * k, 0.98 - 0.01 * k, 450, 430),
+                accuracy=Accuracy(
+                    "top1", 0.97 - 0.01 * k, 0.95 - 0.01 * k, 0.98 - 0.01 * k, 450, 430
+                ),
             )
             if hardware:
                 record = replace(record, clock=CYCLES, energy_source="none", energy_uj=None)
