@@ -23,15 +23,28 @@ def print_gate(result: GateResult, console: Console, *, everything: bool) -> Non
     hidden = len(result.cells) - len(shown)
     if hidden:
         _line(console, f"{hidden} more cells are PASS or NEW; --all shows them")
-    for cell in shown:
-        if cell.verdict not in GOOD:
-            _line(console, f"{cell.verdict} {cell.cell}: {cell.reason}")
+    for line in reasons(shown):
+        _line(console, line)
     for title, texts in (
         ("waiver", result.waivers), ("stale", result.stale), ("warning", result.warnings),
     ):  # fmt: skip
         for text in texts:
             _line(console, f"{title}: {text}")
     _line(console, result.headline())
+
+
+def reasons(cells: Sequence[CellVerdict]) -> list[str]:
+    """Return why cells are not good; what a board's cells have in common is said once."""
+    groups: dict[tuple[str, str, str], list[CellVerdict]] = {}
+    for cell in cells:
+        if cell.verdict not in GOOD:
+            groups.setdefault((cell.verdict, cell.board, cell.reason), []).append(cell)
+    return [
+        f"{verdict} {found[0].cell}: {reason}"
+        if len(found) == 1
+        else f"{verdict} {board}, {len(found)} cells: {reason}"
+        for (verdict, board, reason), found in groups.items()
+    ]
 
 
 def _line(console: Console, text: str) -> None:

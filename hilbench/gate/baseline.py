@@ -15,6 +15,7 @@ import numpy as np
 
 from hilbench.config.tables import Key, as_date, check, parse
 from hilbench.errors import BaselineError, UsageError
+from hilbench.gate.cycles import LEAST_SESSIONS
 from hilbench.gate.energy import EnergySide
 from hilbench.gate.snapshot import (
     CYCLES,
@@ -182,6 +183,8 @@ def accept(
 
 def _check_whole(key: CellKey, run: Snapshot) -> None:
     why = run.failed.get(key) or run.flawed.get(key)
+    if not why and run.cells[key].sessions < LEAST_SESSIONS:
+        why = f"{run.cells[key].sessions} session has no scatter, limit {LEAST_SESSIONS}"
     if not why and run.cells[key].varies:
         why = f"{', '.join(run.cells[key].varies)} differ between sessions"
     if why:

@@ -215,9 +215,21 @@ def _warnings(sides: _Sides, verdicts: list[CellVerdict], active: list[Waiver]) 
         hit = [v for v in verdicts if waiver.where.matches(v.board, v.variant, v.metric)]
         if hit and all(v.verdict in {"PASS", "IMPROVED"} for v in hit):
             found.append(f"waiver of {waiver.where} is not needed any more; remove it")
+    found += _latency_warnings(sides)
     if not sides.config.layout_sd:
         found += _layout_warnings(sides)
     return found
+
+
+def _latency_warnings(sides: _Sides) -> list[str]:
+    """A latency that neither side has is compared with nothing, and no row would say so."""
+    return [
+        f"{board}[{variant}]: {metric} is not compared: a session has none (ticks that did not reach "
+        f"the host), or it is 0; measure with fewer iterations"
+        for (board, variant), now in sides.run.cells.items()
+        for metric in sides.config.metrics
+        if metric in {"latency_median", "latency_max"} and not now.has(metric)
+    ]
 
 
 def _layout_warnings(sides: _Sides) -> list[str]:

@@ -102,6 +102,16 @@ def test_what_cannot_be_compared_exits_4(call, accepted, changes, sentence):
     assert sentence in out
 
 
+def test_what_cells_have_in_common_is_said_once(call, accepted):
+    code, out, _ = call("gate", write_run(Path("b"), board=replace(ex.BOARD, emulated=False)))
+    assert code == 4
+    lines = [line for line in out.split("\n") if line.startswith("INVALID m4")]
+    assert lines == [
+        "INVALID m4, 12 cells: the baseline is emulated, the run is hardware: they never meet; give "
+        "each a baseline"
+    ]
+
+
 def test_one_session_is_refused(call, accepted):
     code, _, err = call("gate", write_run(Path("b"), medians=(1000.0,)))
     assert code == 2

@@ -70,7 +70,7 @@ def false_pass(n, margin, psi):
     return total
 
 
-@pytest.mark.parametrize("n", [200, 270, 300, 450])
+@pytest.mark.parametrize("n", [200, 270, 300, 450, 1000])
 @pytest.mark.parametrize("margin", [0.005, 0.01, 0.02])
 @pytest.mark.parametrize("psi", [0.005, 0.01, 0.02, 0.05, 0.1])
 def test_false_pass_at_the_margin_is_at_most_5_percent(n, margin, psi):

@@ -67,6 +67,9 @@ def test_accepting_some_cells_leaves_the_others():
         (run_of(flawed={KEY: "OutputMismatchError: wrong"}), {}, BaselineError,
          "m4[int8] of run run-2 cannot be a baseline: OutputMismatchError: wrong; measure it again, "
          "or leave it out with --cells"),
+        (run_of((KEY, replace(CELL, sessions=1))), {}, BaselineError,
+         "m4[int8] of run run-2 cannot be a baseline: 1 session has no scatter, limit 2; measure it "
+         "again, or leave it out with --cells"),
         (run_of((KEY, replace(CELL, varies=("plan_bytes",)))), {}, BaselineError,
          "m4[int8] of run run-2 cannot be a baseline: plan_bytes differ between sessions; measure it "
          "again, or leave it out with --cells"),

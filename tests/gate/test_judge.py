@@ -329,6 +329,15 @@ def test_a_new_image_without_a_layout_floor_is_told():
     ).warnings
 
 
+def test_a_latency_that_nobody_has_is_told():
+    blind = replace(CELL, cycles={})
+    result = gate(run_of((KEY, blind)), baseline_of((KEY, blind)))
+    assert result.warnings == (
+        "m4[int8]: latency_median is not compared: a session has none (ticks that did not reach the "
+        "host), or it is 0; measure with fewer iterations",
+    )
+
+
 # Accuracy
 
 
