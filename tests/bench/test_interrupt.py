@@ -1,38 +1,52 @@
-"""Ctrl-C while a real board is measured: nobody can end it, but its supply goes at once."""
+"""After Ctrl-C a board's life goes no step further, wherever it was."""
 
 from __future__ import annotations
 
 import contextlib
-import signal
-import threading
-from dataclasses import replace
 from types import SimpleNamespace
 
-from hilbench.bench import run_suite
+import pytest
+
 from hilbench.bench import runner as runner_module
-from tests.end_to_end.conftest import need_image
-from tests.runs import run_examples
+from hilbench.bench.progress import Progress
+from hilbench.bench.runner import Runner
+from hilbench.errors import BoardError
+from hilbench.records import BoardConfig
+
+BOARD = BoardConfig(id="desk", firmware="x")
 
 
-def test_ctrl_c_takes_the_supply_of_a_board_that_goes_on(boards, zoo, tmp_path, monkeypatch):
-    need_image("posix")
-    cut = threading.Event()
-    seen = []
+def test_a_board_is_not_flashed_after_an_interrupt(monkeypatch):
+    """It may be opening its meter just then, which nothing takes away from it."""
+    steps = []
+    runner = Runner(
+        variants=[object()],
+        failed_variants={},
+        boards=[BOARD],
+        sessions=1,
+        warm_up=0,
+        iterations=1,
+        journal=None,
+        progress=Progress(),
+    )
+    runner.progress.add("desk", 1)
 
     @contextlib.contextmanager
-    def open_board(*_):
-        yield SimpleNamespace(cut=cut.set)
+    def open_board(config, image, on_state, on_emulator):
+        try:
+            for step in ("meter", "flashing", "hello"):
+                on_state(step)
+                steps.append(step)
+                runner._stopping.set()
+            yield
+        finally:
+            steps.append("off")
 
-    def measure(*_):
-        signal.raise_signal(signal.SIGINT)
-        seen.append(cut.wait(10))
-
+    monkeypatch.setattr(runner_module, "find_image", lambda port: SimpleNamespace())
+    monkeypatch.setattr(runner_module, "needs_resident", lambda image: None)
     monkeypatch.setattr(runner_module, "open_board", open_board)
-    monkeypatch.setattr(runner_module, "board_record", lambda *_: run_examples.NATIVE_BOARD)
-    monkeypatch.setattr(runner_module.Runner, "_measure_cells", measure)
-    outcome = run_suite(
-        replace(zoo, variants=zoo.variants[:1]), [boards["native"]], results=tmp_path, limit=1
-    )
-    assert outcome.interrupted
-    assert seen == [True]
-    assert outcome.errors == ()
+    runner._board_thread(BOARD)
+    assert steps == ["meter", "off"]
+    assert runner.errors == []  # an interrupt is no fault of the board
+    with pytest.raises(BoardError, match="board desk: interrupted before hello; run it again"):
+        runner._enter("desk", "hello")
