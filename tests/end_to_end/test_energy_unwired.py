@@ -43,6 +43,6 @@ def test_a_board_in_its_own_time(m4, mlp, tmp_path):
 
 
 def test_an_uno_that_runs_one_inference_a_request(uno, mlp, tmp_path):
-    folder, row, (session,) = measured(mlp, unwired(uno), tmp_path, EnergyRequest(target=0.005))
+    folder, row, (session,) = measured(mlp, unwired(uno), tmp_path, EnergyRequest())
     check(uno, row, session)
     evidence_integrates_again(folder, row, session)
