@@ -3,9 +3,9 @@
 Blocks: D = (ln B1 + ln B2 - ln A1 - ln A2) / 2, in which a linear drift cancels; Student's t over
 blocks, and what does not scatter (quantisation, loss, switches, tail, restore) in quadrature.
 
-Stored: sessions of the baseline against sessions of now, on the log scale, with the uncertainty of
-both sides in quadrature: the comparative one where charge lies in the same ranges of the same
-meter, so that its gain cancels, else the absolute one (JCGM 100:2008, 5.1.2).
+Stored: sessions of the baseline against sessions of now, on the log scale, with what does not scatter
+of both sides in quadrature: the comparative part where charge lies in the same ranges of the same
+meter, so that its gain cancels, else all of it (JCGM 100:2008, 5.1.2).
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class EnergySide:
     """Gross energy of one cell, session by session."""
 
     uj: tuple[float, ...]
-    comparative_u: float | None  # standard, relative, mean of sessions; None: nobody knows
-    absolute_u: float | None
+    comparative_u: float | None  # standard, relative, beyond scatter; None: nobody knows
+    absolute_u: float | None  # the same with gain, offset, supply and clock
     range_shares: tuple[float, ...]  # of the energy, by the meter's range
 
 

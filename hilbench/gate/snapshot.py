@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from hilbench.errors import StoreError
 from hilbench.gate.energy import EnergySide
+from hilbench.measurement.power.budget import CANCELS
 from hilbench.metrics import BY_NAME, METRICS
 from hilbench.runs.frame import Cell, cells, session_values
 from hilbench.runs.journal import JournalContents, read_journal
@@ -40,6 +42,9 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "accuracy": (*_EACH, *_VECTORS, "accuracy_metric"),
 }  # fmt: skip
 """What of the fingerprint has to be equal before two numbers of a class may meet."""
+
+_KEPT = ("quantisation_uj", "loss_uj", "switches_uj", "tail_uj", "restore_uj")
+"""Of an energy's uncertainty: what neither cancels between two sides nor scatters."""
 
 OF_THE_FILE = frozenset({"tflite_bytes", "zlib_bytes"})
 """Exact metrics of the model file alone: no toolchain changes them."""
@@ -232,24 +237,32 @@ def _energy(sessions: Sequence[SessionRecord]) -> EnergySide | None:
     if len(known) != len(told):
         return None
     ranges = [np.array(e.range_energy_uj) / uj for uj, e in known if e.range_energy_uj]
+    told_u = [(uj, e.numbers) for uj, e in known]
     return EnergySide(
         tuple(uj for uj, _ in known),
-        _relative_u([(uj, e.numbers, "comparative") for uj, e in known]),
-        _relative_u([(uj, e.numbers, "absolute") for uj, e in known]),
+        _systematic_u(told_u, _KEPT),
+        _systematic_u(told_u, (*_KEPT, *CANCELS)),
         tuple(map(float, np.mean(ranges, axis=0))) if len(ranges) == len(known) else (),
     )
 
 
-def _relative_u(sides: Sequence[tuple[float, Mapping[str, float], str]]) -> float | None:
-    """Mean standard uncertainty; a coverage factor is at least 2, so half is never too small."""
-    found = []
-    for uj, numbers, which in sides:
-        expanded = numbers.get(f"energy_{which}_uj")
-        if expanded is None:
+def _systematic_u(
+    sessions: Sequence[tuple[float, Mapping[str, float]]], components: Sequence[str]
+) -> float | None:
+    """Return what the scatter of sessions does not show, standard and relative; None: unknown.
+
+    Components are wrong alike in every session, so their mean counts; window edges fall anew in
+    each, but may be in step, so they shrink with sessions and are not left to the scatter.
+    """
+    wrong_alike, edges = [], []
+    for uj, numbers in sessions:
+        parts = [numbers.get(f"energy_u_{name}") for name in (*components, "edges_uj")]
+        if None in parts:
             return None
-        k = numbers.get("energy_coverage_k", 2.0) if which == "absolute" else 2.0
-        found.append(expanded / k / uj)
-    return float(np.mean(found))
+        *alike, edge = [p / uj for p in parts if p is not None]
+        wrong_alike.append(math.hypot(*alike))
+        edges.append(edge)
+    return math.hypot(float(np.mean(wrong_alike)), math.hypot(*edges) / len(edges))
 
 
 def _accuracy(sessions: Sequence[SessionRecord], folder: Path) -> AccuracySide | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -36,15 +37,20 @@ def test_figures(tmp_path):
 
 
 def test_metered_energy(tmp_path):
+    """Of 10 uJ: 0.03 and 0.04 alike in each session, edges of 0.06 in three, a gain of 0.12."""
+    parts = {
+        f"{name}_uj": 0.0 for name in ("loss", "switches", "tail", "offset", "supply", "clock")
+    }
+    parts |= {"quantisation_uj": 0.03, "restore_uj": 0.04, "edges_uj": 0.06, "gain_uj": 0.12}
     record = EnergyRecord(
-        {"energy_comparative_uj": 0.02, "energy_absolute_uj": 0.3, "energy_coverage_k": 2.5},
+        {f"energy_u_{name}": uj for name, uj in parts.items()},
         {"energy_meter": "PPK2 1"}, (2.0, 8.0), (1.0, 1.0),
     )  # fmt: skip
     folder = write_run(tmp_path, session={"energy": record, "energy_uj": 10.0})
     energy = snapshot(folder).cells[KEY].energy
     assert energy.uj == (10.0, 10.0, 10.0)
-    assert energy.comparative_u == pytest.approx(0.001)  # k = 2: never too small
-    assert energy.absolute_u == pytest.approx(0.3 / 2.5 / 10)
+    assert energy.comparative_u == pytest.approx(math.sqrt(0.005**2 + 0.006**2 / 3))
+    assert energy.absolute_u == pytest.approx(math.sqrt(0.013**2 + 0.006**2 / 3))
     assert energy.range_shares == pytest.approx((0.2, 0.8))
 
 
