@@ -10,6 +10,7 @@ from hilbench.report.charts import Grid, HeatCell, heat_map
 from hilbench.report.charts_waveform import Trace, trace_of, waveform
 from hilbench.report.contents import Cell, Contents, Group, compact
 from hilbench.report.quantities import si
+from hilbench.report.svg import ident
 from hilbench.runs.energy_columns import ENERGY_COLUMNS
 from hilbench.runs.sums import check_sums
 
@@ -113,7 +114,7 @@ def waveforms(contents: Contents, most: int) -> str:
 
 def _drawn(contents: Contents, board: str, variant: str, session: int, file: str) -> str:
     check_sums(contents.folder, file)
-    id_ = f"windows-{board}-{variant}-{session}"
+    id_ = ident("windows", board, variant, session)
     with closing(load_evidence(contents.folder / file)) as evidence:
         trace = trace_of(evidence, (board, variant, session), file)
     chart = waveform(trace, id_).replace("<svg ", '<svg class="wide" ', 1)

@@ -9,6 +9,7 @@ import pandas as pd
 from hilbench.report._page import Table, figure, folded, paragraph
 from hilbench.report.charts import Bar, bars
 from hilbench.report.contents import Contents, Group, compact, rows_of
+from hilbench.report.svg import ident
 
 _OTHERS = 6  # series with a colour of their own; the rest is one
 
@@ -91,7 +92,7 @@ def _top(series: list[str], known: tuple[float, ...]) -> list[tuple[str, float]]
 def _cell(
     group: Group, board: str, variant: str, rows: list[dict[str, Any]], synthetic: bool
 ) -> str:
-    id_ = f"operators-{group.key}-{board}-{variant}"
+    id_ = ident("operators", group.key, board, variant)
     energies = [row["energy_uj"] for row in rows if not pd.isna(row["energy_uj"])]
     names = [f"{row['operator']} {row['name']}" for row in rows]
     charts = []

@@ -222,7 +222,7 @@ def _changes(contents: Contents, group: Group) -> str:
     charts = []
     gate = contents.gate
     metrics = dict.fromkeys(c.metric for c in gate.cells if c.change) if gate else {}
-    for metric in (m for m in BY_NAME if m in metrics):
+    for metric in (m for m in HEAT if m in metrics):
         of_board = {
             board: tuple(_change(contents, board, variant, metric) for variant in group.variants)
             for board in group.boards
@@ -233,7 +233,7 @@ def _changes(contents: Contents, group: Group) -> str:
         title = f"change of {metric}"
         charts.append(
             heat_map(
-                title, f"{title} against the baseline; positive is worse.", "gate-cells",
+                title, f"{title} against the baseline; positive is worse.", "gate",
                 _grid(group, columns),
                 diverging=True,
             )

@@ -106,7 +106,12 @@ def _fill(shade: float, *, diverging: bool) -> tuple[str, str]:
         colour = _between(_WHITE, end, min(1.0, abs(shade)))
     else:
         colour = _between(_LIGHT, _DARK, min(1.0, max(0.0, shade)))
-    return "#{:02x}{:02x}{:02x}".format(*colour), "#fff" if luminance(colour) < 0.18 else "#000"  # noqa: PLR2004 - both contrasts are equal there
+    return "#{:02x}{:02x}{:02x}".format(*colour), _ink(colour)
+
+
+def _ink(colour: tuple[int, int, int]) -> str:
+    """Return black or white, whichever has more contrast: 4.5 at least."""
+    return "#fff" if luminance(colour) < 0.179 else "#000"  # noqa: PLR2004 - both are equal there
 
 
 def luminance(colour: tuple[int, int, int]) -> float:
@@ -154,7 +159,7 @@ def bars(
     if synthetic:
         canvas.synthetic(left, 26, room, _ROW * len(rows))
     drawn: dict[str, list[str]] = {}  # by colour
-    inside: list[str] = []
+    inside: dict[str, list[str]] = {}
     for r, row in enumerate(rows):
         x, y = left, 26.0 + _ROW * r
         canvas.add(label(left - 6, y + 14, row.name, "end"))
@@ -163,12 +168,14 @@ def bars(
             colour = Mark.number(series).colour
             drawn.setdefault(colour, []).append(box(x, y + 3, wide, 14))
             if letters and wide >= _LETTER:
-                inside.append(label(x + wide / 2, y + 14, chr(ord("A") + series)))
+                letter = label(x + wide / 2, y + 14, chr(ord("A") + series))
+                inside.setdefault(_ink(_rgb(colour)), []).append(letter)
             x += wide
         canvas.add(label(x + 6, y + 14, row.words))
     shapes = [element("path", fill=colour, d="".join(d)) for colour, d in drawn.items()]
     canvas.group(shapes, stroke="currentColor", stroke_width=0.6)
-    canvas.group(inside, text_anchor="middle", fill="#000")
+    for ink, labels in inside.items():
+        canvas.group(labels, text_anchor="middle", fill=ink)
     return canvas.render()
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
-from hilbench.gate.verdicts import COMPARED, GOOD, CellVerdict, GateResult
+from hilbench.gate.verdicts import COMPARED, CellVerdict, GateResult
 from hilbench.report import _sections as sections
 from hilbench.report._detail import Detail
-from hilbench.report._page import Markup, Table, page, paragraph, verdict_words
+from hilbench.report._page import Markup, Table, folded, page, paragraph, verdict_words
 from hilbench.report._words import (
     counted,
     headline,
@@ -103,40 +104,58 @@ def _notices(gate: GateResult) -> str:
 
 
 def _gate(gate: GateResult, most: int) -> str:
+    """Return what asks for a look, then what passed, then what is exactly as it was."""
     cells = sorted_cells(gate)
-    asking = sum(cell.verdict not in GOOD for cell in cells)
-    chosen = cells[: max(most, min(asking, 4 * most))]
+    asking = [c for c in cells if c.verdict != "PASS"]
+    same = [c for c in cells if c.verdict == "PASS" and c.baseline == c.now and c.low is None]
+    passed = [c for c in cells if c.verdict == "PASS" and c not in same]
+    drawn = ""
+    if asking:
+        drawn += _verdicts(
+            asking[: 4 * most], "gate-cells", "Worst first, then nearest to the margin"
+        )
+    if passed:
+        table = _verdicts(passed[:most], "gate-passed", "What passed, nearest to the margin first")
+        drawn += folded(f"{len(passed):,} PASS", table) if asking else table
+    if same:
+        metrics = Counter(c.metric for c in same)
+        listed = ", ".join(f"{name} {n}" for name, n in sorted(metrics.items()))
+        drawn += paragraph(f"{len(same):,} numbers are exactly the baseline's: {listed}.")
+    return drawn + _left_out(len(asking[4 * most :]) + len(passed[most:]))
+
+
+def _verdicts(cells: Sequence[CellVerdict], id_: str, caption: str) -> str:
     heads = (
-        "verdict", "board", "variant", "metric", "baseline", "now", "change, 90 % interval",
-        "0 and margin", "margin", "mde", "n", "adj. p", "why",
+        "verdict", "cell", "baseline, now", "change, 90 % interval", "0 and margin", "margin, mde",
+        "n, adj. p", "why",
     )  # fmt: skip
-    rows = [
+    rows = tuple(
         (
-            verdict_words(c.verdict), c.board, c.variant, c.metric,
-            shown(c, c.baseline), shown(c, c.now), _change(c),
-            Markup(gate_interval(c, "gate-cells") if c.verdict in COMPARED else ""),
-            plain_percent(c.margin), plain_percent(c.mde), counted(c), probability(c.p_adjusted),
+            verdict_words(c.verdict),
+            _lines(f"{c.board}[{c.variant}]", c.metric),
+            _lines(shown(c, c.baseline), shown(c, c.now)),
+            _lines(percent(c.change), interval_words(c) if c.low is not None else ""),
+            Markup(gate_interval(c, id_) if c.verdict in COMPARED else ""),
+            _lines(plain_percent(c.margin), plain_percent(c.mde)),
+            _lines(counted(c), probability(c.p_adjusted)),
             f"{c.reason} {c.waiver}".strip(),
         )
-        for c in chosen
-    ]  # fmt: skip
-    caption = "Worst first, then nearest to the margin. Positive change is worse."
-    table = Table(
-        "gate-cells", caption, heads, tuple(rows), keys=4,
-        numbers=frozenset({4, 5, 6, 8, 9, 10, 11}), wide=frozenset({12}),
-    )  # fmt: skip
-    return table.render() + _left_out(cells[len(chosen) :])
+        for c in cells
+    )
+    return Table(
+        id_, f"{caption}. Positive change is worse.", heads, rows, keys=2,
+        numbers=frozenset({2, 3, 5, 6}), wide=frozenset({7}),
+    ).render()  # fmt: skip
 
 
-def _change(cell: CellVerdict) -> Markup:
-    around = "" if cell.low is None else f"<br>{interval_words(cell)}"
-    return Markup(f"{percent(cell.change)}{around}")
+def _lines(*words: str) -> Markup:
+    return Markup("<br>".join(text(line) for line in words if line))
 
 
-def _left_out(rest: Sequence[object]) -> str:
-    if not rest:
+def _left_out(n: int) -> str:
+    if not n:
         return ""
     return paragraph(
-        f"{len(rest):,} more cells, none worse than the last row, are left out here for size: "
+        f"{n:,} more cells are left out here for size, none worse than the rows above: "
         "`hilbench report RUN --gate FILE --format csv` has all."
     )

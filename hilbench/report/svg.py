@@ -56,6 +56,11 @@ def attribute(value: object) -> str:
     return text(value)
 
 
+def ident(*parts: object) -> str:
+    """Return an id for the page."""
+    return re.sub(r"\s", "_", "-".join(str(part) for part in parts))
+
+
 def element(tag: str, content: str | None = None, **attributes: object) -> str:
     """Return one element; ``content`` is markup already. ``stroke_width=2``: stroke-width="2"."""
     inside = "".join(
