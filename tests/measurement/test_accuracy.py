@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hilbench.errors import EXIT_COULD_NOT_MEASURE, MeasurementError
 from hilbench.measurement.accuracy import (
     auc,
+    correct,
     dequantise,
     evaluate,
     hanley_mcneil,
@@ -58,6 +59,14 @@ def test_top1_counts_and_ties_go_to_the_lowest_class():
     found = top1(outputs, np.array([1, 0, 1, 0], np.uint8))
     assert (found.value, found.correct, found.n) == (0.75, 3, 4)
     assert (found.low, found.high) == wilson(3, 4)
+
+
+def test_which_vectors_are_right_is_what_top1_counts():
+    outputs = np.array([[1, 9, 0], [5, 5, 0], [0, 0, 1], [3, 2, 1]])
+    labels = np.array([1, 0, 1, 0], np.uint8)
+    assert correct("top1", outputs, labels).tolist() == [True, True, False, True]
+    assert correct("auc", outputs[:, :2], labels) is None
+    assert correct("none", outputs, None) is None
 
 
 @pytest.mark.parametrize(("label", "shown"), [(3, "3"), (-1, "-1"), (0.5, "0.5")])
