@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from hilbench.config.tables import Key, as_date, check, parse
-from hilbench.errors import BaselineError, UsageError
+from hilbench.errors import BaselineError, ConfigError, UsageError
 from hilbench.gate.cycles import LEAST_SESSIONS
 from hilbench.gate.energy import EnergySide
 from hilbench.gate.snapshot import (
@@ -97,11 +97,14 @@ def load_baseline(path: Path) -> Baseline:
             f"--run RUN --baseline {path} --reason TEXT"
         ) from error
     document = parse(data, path, SCHEMA, _TOP)
-    cells = {
-        (board, variant): _read_cell(table, f'{path}: [cell."{board}"."{variant}"]')
-        for board, variants in document["cell"].items()
-        for variant, table in variants.items()
-    }
+    boards = document["cell"]
+    check(boards, {board: Key("table") for board in boards}, f"{path}: [cell]")
+    cells = {}
+    for board, variants in boards.items():
+        where = f'{path}: [cell."{board}"]'
+        check(variants, {variant: Key("table") for variant in variants}, where)
+        for variant, table in variants.items():
+            cells[board, variant] = _read_cell(table, f'{path}: [cell."{board}"."{variant}"]')
     digest = hashlib.sha256(data).hexdigest()[:12]
     return Baseline(document["suite"], cells, f"{path.name}@{digest}")
 
@@ -118,6 +121,7 @@ def _read_cell(table: Mapping[str, Any], where: str) -> Accepted:
     if energy is not None:
         check(energy, _ENERGY, f"{where} energy:")
         energy = {k: tuple(v) if isinstance(v, list) else v for k, v in energy.items()}
+    _check_numbers(table, cycles, where)
     day = as_date(table["accepted"])
     assert day is not None
     numbers = CellNumbers(
@@ -134,6 +138,32 @@ def _read_cell(table: Mapping[str, Any], where: str) -> Accepted:
         sessions=table["sessions"],
     )
     return Accepted(numbers, table["run"], day, table["reason"])
+
+
+def _check_numbers(table: Mapping[str, Any], cycles: Mapping[str, Key], where: str) -> None:
+    """Refuse what only an editor can have made: lists of another length, no logarithm, lost bits."""
+    lists = {n: table["cycles"][n] for n in cycles if n != "resolution" and n in table["cycles"]}
+    if "energy" in table:
+        lists["uj"] = table["energy"]["uj"]
+    for name, values in lists.items():
+        if len(values) != table["sessions"]:
+            raise ConfigError(
+                f"{where} {name} has {len(values)} values, sessions is {table['sessions']}; accept "
+                f"the run again"
+            )
+        if min(values) <= 0:
+            raise ConfigError(
+                f"{where} {name} has the value {min(values):g}, must be above 0; accept the run again"
+            )
+    if lists and "resolution" not in table["cycles"]:
+        raise ConfigError(f"{where} cycles: resolution is missing; accept the run again")
+    if "accuracy" in table and (bits := table["accuracy"]["correct"]):
+        n = table["accuracy"]["n"]
+        if len(bits) != 2 * -(-n // 8):
+            raise ConfigError(
+                f"{where} accuracy: correct has {len(bits)} hex digits, {n} vectors need "
+                f"{2 * -(-n // 8)}; accept the run again"
+            )
 
 
 def accept(

@@ -209,7 +209,7 @@ def load_gate(path: Path) -> GateConfig:
         _known_metric(metric, f"{path}: [gate] metrics:")
     return GateConfig(
         alpha=float(gate.get("alpha", 0.05)),
-        metrics=tuple(gate.get("metrics", GATED)),
+        metrics=tuple(dict.fromkeys(gate.get("metrics", GATED))),
         layout_sd=gate.get("layout_percent", 0.0) / 100,
         confirm_sessions=confirm.get("sessions", 6),
         confirm_inconclusive=confirm.get("inconclusive", True),

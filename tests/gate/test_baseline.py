@@ -102,6 +102,23 @@ def test_an_edited_baseline_that_is_none(tmp_path):
         ('metric = "top1"', "", "accuracy: metric is missing"),
         ("uj = [", "joule = [", "energy: unknown key 'joule'"),
         ('port = "port"', "port = 1", "fingerprint must be a table of strings"),
+        (
+            "sessions = 3",
+            "sessions = 4",
+            "latency_median has 3 values, sessions is 4; accept the run again",
+        ),
+        (
+            "latency_median = [1000000.0",
+            "latency_median = [0.0",
+            "latency_median has the value 0, must be above 0; accept the run again",
+        ),
+        ("uj = [10.0", "uj = [-1", "uj has the value -1, must be above 0; accept the run again"),
+        ("resolution = 1.0", "", "cycles: resolution is missing; accept the run again"),
+        (
+            'correct = "ff',
+            'correct = "',
+            "accuracy: correct has 98 hex digits, 400 vectors need 100; accept the run again",
+        ),
     ):
         assert old in text
         path.write_text(text.replace(old, new, 1))
@@ -109,6 +126,18 @@ def test_an_edited_baseline_that_is_none(tmp_path):
             load_baseline(path)
         assert str(caught.value).startswith(f'{path}: [cell."m4"."int8"]')
         assert sentence in str(caught.value)
+
+
+def test_a_cell_that_is_no_table(tmp_path):
+    path = tmp_path / "digits.toml"
+    for text, sentence in (
+        ("[cell]\nm4 = 1", "[cell] m4 must be a table, is 1"),
+        ('[cell."m4"]\nint8 = 1', '[cell."m4"] int8 must be a table, is 1'),
+    ):
+        path.write_text(f'schema = 1\nsuite = "digits"\n{text}\n')
+        with pytest.raises(ConfigError) as caught:
+            load_baseline(path)
+        assert str(caught.value) == f"{path}: {sentence}"
 
 
 def test_changes_by_cell_and_metric():
