@@ -41,7 +41,7 @@ A sentence is one line: the fact, the value, the limit with its unit, what to do
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class HilbenchError(Exception):
@@ -188,7 +188,13 @@ class ProtocolError(LinkError):
 
 
 class MeasurementError(HilbenchError):
-    """Data arrived intact, but they cannot be a measurement."""
+    """Data arrived intact, but they cannot be a measurement.
+
+    Attributes:
+        capture: the ``Recording`` that it is about, which a run then keeps; None: of no capture.
+    """
+
+    capture: Any = None
 
 
 class WindowError(MeasurementError):

@@ -108,6 +108,7 @@ class CaptureEnd:
     rate_u: float | None  # its standard uncertainty, relative
     notes: tuple[str, ...] = ()  # what else a person should know, e.g. the meter's own words
     uncertain: int = 0  # samples that may be lost besides, or that are counted as lost and are not
+    uncertain_step: int = 1  # and come in multiples of this: what the meter's counter cannot see
 
 
 class Recording(Protocol):

@@ -25,7 +25,7 @@ from hilbench.measurement.power.integrate import sums
 from hilbench.measurement.power.plan import APART_S, EnergyPlan, plan_windows
 from hilbench.measurement.power.tail import Tail, fit
 from hilbench.measurement.power.windows import marker_edges, match, settled
-from hilbench.power import Marked, MeterIdentity, MeterSpec, Recording, Window, WindowSums
+from hilbench.power import Marked, MeterIdentity, Recording, Window, WindowSums
 from hilbench.protocol.messages import Region, RunFlag
 from hilbench.recordings import VendorFiltered, has_vendor_filter
 from hilbench.records import RunResult
@@ -33,7 +33,6 @@ from hilbench.runs.energy_columns import MEASURED
 from hilbench.runs.schema import EnergyRecord
 
 DEBOUNCE_S = APART_S  # that of EEMBC's energy runner
-MOST_IDLE_S = 60.0
 OPERATOR_INFERENCES = 10
 _PROBE_IDLE_S = 0.1
 _PROBE_RUN_S = 0.2
@@ -52,15 +51,29 @@ class EnergyRequest:
 
 
 @dataclass(frozen=True)
+class Captured:
+    """A capture and the windows in it."""
+
+    recording: Recording
+    windows: tuple[Window, ...]
+
+
+@dataclass(frozen=True)
+class OperatorEnergy:
+    """Gross energy of one operator in one inference; None: too short to see."""
+
+    uj: float | None = None
+    absolute_uj: float | None = None  # half-width of the interval that holds it with 95 %
+
+
+@dataclass(frozen=True)
 class EnergyData:
     """A session's energy and the evidence for it."""
 
     source: str  # column energy_source
     energy: SessionEnergy
-    spec: MeterSpec
     record: EnergyRecord
-    recording: Recording
-    windows: tuple[Window, ...]
+    captures: dict[str, Captured]  # evidence by the end of its name
     full_trace: bool
 
 
@@ -119,11 +132,12 @@ def measure_energy(
         recording.setup,
         marker_each=each,
         synthetic=recording.identity.emulated,
-        uncertain=recording.end.uncertain,
+        end=recording.end,
     )
-    operators: tuple[float | None, ...] = ()
+    captures = {"": Captured(recording, tuple(windows))}
+    operators: tuple[OperatorEnergy, ...] = ()
     if request.operators:
-        operators = session.operators(plan.idle_s)
+        operators, captures["-operators"] = session.operators(plan.idle_s)
     identity = recording.identity
     record = energy_record(
         energy,
@@ -133,16 +147,14 @@ def measure_energy(
             filter(None, (probe_warning(board.config), *recording.end.notes, session.note))
         ),
         mlperf_uj=mlperf.from_sums(found).median_uj if request.mlperf else None,
-        operators_uj=operators,
+        operators=operators,
     )
     source = "synthetic" if identity.emulated else f"{identity.model} {identity.serial_number}"
     return EnergyData(
         source=source.strip(),
         energy=energy,
-        spec=recording.spec,
         record=record,
-        recording=recording,
-        windows=tuple(windows),
+        captures=captures,
         full_trace=request.full_trace,
     )
 
@@ -154,7 +166,7 @@ def energy_record(
     plan: str,
     warnings: str,
     mlperf_uj: float | None,
-    operators_uj: tuple[float | None, ...],
+    operators: tuple[OperatorEnergy, ...],
 ) -> EnergyRecord:
     """Return what is kept of a session's energy, by column name."""
     calibration = identity.calibration.encode()
@@ -177,7 +189,8 @@ def energy_record(
         texts={k: v for k, v in known.items() if isinstance(v, str)},
         range_energy_uj=tuple(float(e) * _US for e in content.range_energy_j),
         range_us=tuple(float(s) * _US for s in content.range_s),
-        operators_uj=operators_uj,
+        operators_uj=tuple(o.uj for o in operators),
+        operators_absolute_uj=tuple(o.absolute_uj for o in operators),
     )
 
 
@@ -255,7 +268,7 @@ class _Session:
         """Let the board sleep, marked; nothing without a pin: guards are idle."""
         if not self.wired:
             return
-        ticks = self._client.idle(round(min(seconds, MOST_IDLE_S) * _US), marker=True)
+        ticks = self._client.idle(round(seconds * _US), marker=True)
         self._marked.append(Marked("idle", 0, ticks * self._tick_s, self._tick_s))
 
     def run(self, inferences: int, *, each: bool, vector: int = 0) -> None:
@@ -329,6 +342,13 @@ class _Session:
         """Find the marked windows in the capture, and integrate them."""
         recording = self._recording
         assert recording is not None
+        try:
+            return self._integrated(recording)
+        except MeasurementError as error:
+            error.capture = recording  # the run keeps what the error is about
+            raise
+
+    def _integrated(self, recording: Recording) -> tuple[Recording, list[Window], list[WindowSums]]:
         hz = recording.spec.sample_hz
         windows = self._windows(recording)
         tail: Tail = fit(recording, windows)
@@ -345,8 +365,8 @@ class _Session:
         edges = marker_edges(recording.chunks(), self._bit, DEBOUNCE_S, recording.spec.sample_hz)
         return match(edges, self._marked, recording.spec)
 
-    def operators(self, idle_s: float) -> tuple[float | None, ...]:
-        """Return gross energy per operator of one inference in uJ, None of those too short to see.
+    def operators(self, idle_s: float) -> tuple[tuple[OperatorEnergy, ...], Captured]:
+        """Return the energy of every operator and the capture that it is from.
 
         The marker is up around every operator; how long each takes is the device's own profile.
         """
@@ -373,14 +393,16 @@ class _Session:
                 for k in seen
             ]
             self.idle(idle_s)
-        recording, _, found = self.integrate()
-        check_lost(found, uncertain=recording.end.uncertain)
+        recording, windows, found = self.integrate()
+        check_lost(found, recording.spec, end=recording.end)
         runs = [s for s in found if s.window.marked.kind == "run"]
-        energy_j = np.array([s.energy_j for s in runs]).reshape(OPERATOR_INFERENCES, len(seen))
-        result: list[float | None] = [None] * count
-        for k, mean_j in zip(seen, energy_j.mean(axis=0), strict=True):
-            result[k] = float(mean_j) * _US
-        return tuple(result)
+        idles = [s for s in found if s.window.marked.kind == "idle"]
+        result = [OperatorEnergy()] * count
+        for place, k in enumerate(seen):
+            own = [*runs[place :: len(seen)], *idles]
+            gross = session_energy(own, recording.spec, recording.setup, marker_each=True).gross
+            result[k] = OperatorEnergy(gross.energy_uj, gross.absolute_uj)
+        return tuple(result), Captured(recording, tuple(windows))
 
 
 def _mean_a(windows: list[WindowSums]) -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hilbench import plugins
-from hilbench.bench.energy import EnergyData, EnergyRequest
+from hilbench.bench.energy import EnergyRequest
 from hilbench.bench.prepare import PreparedVariant
 from hilbench.bench.progress import Progress
 from hilbench.bench.session import SessionData, SessionPlan, measure_session
@@ -23,6 +23,7 @@ from hilbench.errors import (
     DeviceError,
     HilbenchError,
     LinkError,
+    MeasurementError,
     ModelError,
     ModelTooLargeError,
     OutputMismatchError,
@@ -31,8 +32,9 @@ from hilbench.errors import (
 )
 from hilbench.interfaces import EmulatedBoard, EnergyEstimate
 from hilbench.measurement.memory import image_memory
-from hilbench.measurement.power.budget import compare
+from hilbench.measurement.power.budget import Budget, compare
 from hilbench.measurement.power.plan import abba
+from hilbench.power import MeterSpec
 from hilbench.records import BoardConfig, Image
 from hilbench.runs.evidence import MARGIN_S, save_evidence
 from hilbench.runs.journal import Journal
@@ -219,7 +221,7 @@ class Runner:
         estimate = driver.estimate(board.config) if board.metering is None else None
         begun: set[str] = set()
         failed: set[str] = set()
-        pair: dict[str, list[EnergyData]] = {}  # in ABBA order: energy of each session
+        pair: dict[str, list[Budget]] = {}  # in ABBA order: gross energy of each session
         for variant, number in self._order(variants):
             name = variant.config.name
             if self._stopping.is_set():
@@ -234,9 +236,11 @@ class Runner:
             if data is None:
                 failed.add(name)
             elif data.energy is not None and name in (self.abba or ()):
-                pair.setdefault(name, []).append(data.energy)
+                pair.setdefault(name, []).append(data.energy.energy.gross)
         if self.abba is not None and len(pair) == len(self.abba) and not failed & set(self.abba):
-            self.journal.append(comparison(board_id, self.abba, pair))
+            assert board.metering is not None
+            found = comparison(board_id, self.abba, pair, board.metering.spec)
+            self.journal.append(found)
 
     def _measure_session(
         self,
@@ -269,6 +273,7 @@ class Runner:
             cause = board.explain(error)
             if not isinstance(cause, HilbenchError):
                 raise
+            self._keep_refused(cause, f"{board_id}/{name}-{number}-refused")
             self._record(cause, board_id, name, number)
             if not _board_survives(cause) and not self._stopping.is_set():
                 _bring_back(board, name)
@@ -282,14 +287,15 @@ class Runner:
         """Evidence first, then arrays, then the record that names them."""
         record, energy = data.record, data.energy
         if energy is not None:
-            files = save_evidence(
-                self.journal.folder,
-                f"{record.board}/{record.variant}-{record.session}",
-                energy.recording,
-                energy.windows,
-                None if energy.full_trace else MARGIN_S,
-            )
-            record = replace(record, files=record.files | files)
+            for ending, capture in energy.captures.items():
+                files = save_evidence(
+                    self.journal.folder,
+                    f"{record.board}/{record.variant}-{record.session}{ending}",
+                    capture.recording,
+                    capture.windows,
+                    None if energy.full_trace else MARGIN_S,
+                )
+                record = replace(record, files=record.files | files)
         arrays = {
             "outputs": data.outputs,
             "ticks": data.ticks,
@@ -300,6 +306,12 @@ class Runner:
         return self.journal.append_session(
             record, **{name: array for name, array in arrays.items() if array is not None}
         )
+
+    def _keep_refused(self, error: HilbenchError, name: str) -> None:
+        """Keep all of a capture that was no measurement: somebody will want to look at it."""
+        if isinstance(error, MeasurementError) and error.capture is not None:
+            files = save_evidence(self.journal.folder, name, error.capture, (), None)
+            error.args = (f"{error}; the capture is kept in {next(iter(files))}",)
 
     def _judge(self, record: SessionRecord, variant: PreparedVariant) -> None:
         """Wrong outputs are a fact of the firmware, not of the bench: recorded, and exit code 1."""
@@ -365,11 +377,11 @@ def _bring_back(board: OpenBoard, variant: str) -> None:
 
 
 def comparison(
-    board: str, names: tuple[str, str], pair: Mapping[str, Sequence[EnergyData]]
+    board: str, names: tuple[str, str], pair: Mapping[str, Sequence[Budget]], spec: MeterSpec
 ) -> ComparisonRecord:
     """Return how the energies of two variants compare that took turns at one meter."""
-    a, b = ([data.energy.gross for data in pair[name]] for name in names)
-    found = compare(a, b, pair[names[0]][0].spec, same_meter=True)
+    a, b = (pair[name] for name in names)
+    found = compare(a, b, spec, same_meter=True)
     return ComparisonRecord(
         board=board,
         a=names[0],

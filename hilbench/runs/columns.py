@@ -113,6 +113,7 @@ OPERATOR_COLUMNS = (
     Column("unit", "string", "", "first", "of latency"),
     Column("latency", "float64", "`unit`", "median", "of one inference, profiling included"),
     Column("energy_uj", "float64", "uJ", "median", "gross, of one inference; only with --energy-operators"),
+    Column("energy_absolute_uj", "float64", "uJ", "median", "half-width of the interval that holds it with 95 %"),
     Column("share_percent", "float64", "%", "cell", "of the profiled inference; sums to 100"),
 )  # fmt: skip
 

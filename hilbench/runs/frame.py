@@ -361,7 +361,8 @@ def _operator_rows(cell: Cell, contents: JournalContents) -> list[Row]:
             "output_shape": "x".join(str(d) for d in operator.output_shape),
             "unit": profiled[0].clock.unit,
             "latency": latency_value,
-            "energy_uj": _operator_energy_uj(profiled, index),
+            "energy_uj": _of_operator(profiled, index, "operators_uj"),
+            "energy_absolute_uj": _of_operator(profiled, index, "operators_absolute_uj"),
             "share_percent": share,
         }
         for index, (operator, latency_value, share) in enumerate(
@@ -370,9 +371,9 @@ def _operator_rows(cell: Cell, contents: JournalContents) -> list[Row]:
     ]
 
 
-def _operator_energy_uj(sessions: Sequence[SessionRecord], operator: int) -> float | None:
+def _of_operator(sessions: Sequence[SessionRecord], operator: int, field: str) -> float | None:
     """Return the median over sessions; unknown when one of them did not mark operators."""
-    told = [s.energy.operators_uj for s in sessions if s.energy and s.energy.operators_uj]
+    told = [getattr(s.energy, field) for s in sessions if s.energy and s.energy.operators_uj]
     known = [uj for energies in told if (uj := energies[operator]) is not None]
     return float(np.median(known)) if len(known) == len(sessions) else None
 

@@ -112,6 +112,7 @@ class EnergyRecord:
     range_energy_uj: tuple[float, ...]  # gross energy of an inference by the meter's range
     range_us: tuple[float, ...]  # time of an inference by the meter's range
     operators_uj: tuple[float | None, ...] = ()  # as VariantRecord.operators; None: too short
+    operators_absolute_uj: tuple[float | None, ...] = ()  # half-widths of their 95 % intervals
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,7 @@ class Stream:
             None if rate is None else rate[1],
             tuple(notes),
             uncertain,
+            w.COUNTS,
         )
 
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from hilbench.errors import LostSamplesError, MeasurementError
 from hilbench.measurement.power.budget import UJ, Budget, budget
-from hilbench.power import MarkerTier, MeterSetup, MeterSpec, WindowSums
+from hilbench.measurement.power.windows import BOARD_CLOCK_LIMIT, MARKER_LIMIT_S
+from hilbench.power import CaptureEnd, MarkerTier, MeterSetup, MeterSpec, WindowSums
 
 IdleTaken = Literal["before and after", "before", "after", "before or after", "none"]
 """Where idle power of a run window comes from; "before or after": some windows have only one."""
@@ -102,7 +103,7 @@ def session_energy(
     *,
     marker_each: bool = False,
     synthetic: bool = False,
-    uncertain: int = 0,
+    end: CaptureEnd | None = None,
 ) -> SessionEnergy:
     """Return a session's energy per inference from its idle and run windows in time order.
 
@@ -116,14 +117,15 @@ def session_energy(
         limits: beyond which there is no net energy, or none at all.
         marker_each: the marker was up for inferences only, so restoring lies outside the windows.
         synthetic: an emulated meter or trace.
-        uncertain: samples of the capture whose loss nobody can tell: all may lie in the windows.
+        end: of the capture; its samples whose loss nobody can tell count as far as the windows can
+            hide them. None: there are none.
 
     Raises:
         LostSamplesError: more samples lost than the limit, or nobody can tell that there are not.
         MeasurementError: no run window, no energy, or too little to know its scatter.
     """
     windows, idles = _split(sums)
-    lost = check_lost(sums, limits, uncertain=uncertain)
+    lost = check_lost(sums, spec, limits, end)
     runs = _Runs.of(windows)
     gross_j = float(runs.energy_j.sum()) / runs.total
     if not gross_j > 0:
@@ -313,8 +315,29 @@ def _split(sums: Sequence[WindowSums]) -> tuple[list[WindowSums], list[WindowSum
     return runs, idles
 
 
+def hidden_losses(sums: Sequence[WindowSums], spec: MeterSpec, end: CaptureEnd) -> int:
+    """Return how many of the samples whose loss nobody can tell may lie in run windows.
+
+    A loss shortens its window on the meter's time line, and the board has told how long that is: by
+    less than both clocks may differ, nothing shows. Idle windows give a mean, which needs no length.
+    """
+    hidden = 0
+    for s in sums:
+        told = s.window.marked
+        if told.kind == "run":
+            longest_s = told.duration_s * (1 + spec.clock_limit + BOARD_CLOCK_LIMIT)
+            longest_s += 2 * told.tick_s + MARKER_LIMIT_S
+            reach = 2 * np.sqrt(3) * s.window.u_edge
+            short = longest_s * spec.sample_hz + reach - (s.window.end - s.window.start)
+            hidden += int(max(0.0, short) // end.uncertain_step) * end.uncertain_step
+    return min(end.uncertain, hidden)
+
+
 def check_lost(
-    sums: Sequence[WindowSums], limits: EnergyLimits = LIMITS, *, uncertain: int = 0
+    sums: Sequence[WindowSums],
+    spec: MeterSpec,
+    limits: EnergyLimits = LIMITS,
+    end: CaptureEnd | None = None,
 ) -> int:
     """Return how many samples of all windows were lost.
 
@@ -324,6 +347,7 @@ def check_lost(
     lost = sum(s.lost for s in sums)
     total = lost + sum(s.samples for s in sums)
     most = limits.lost_share * total
+    uncertain = 0 if end is None else hidden_losses(sums, spec, end)
     if lost + uncertain > most:
         share = f"{100 * (lost if lost > most else lost + uncertain) / total:.2f} %"
         unsure = "" if lost > most else f" and maybe {uncertain} more"
