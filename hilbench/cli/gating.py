@@ -19,7 +19,7 @@ def print_gate(result: GateResult, console: Console, *, everything: bool) -> Non
         console.width = WIDE
     shown = [c for c in result.cells if everything or c.verdict not in {"PASS", "NEW"}]
     if shown:
-        print_table(console, "gate", *_columns(shown))
+        print_table(console, "gate", *_columns(_rows(shown)))
     hidden = len(result.cells) - len(shown)
     if hidden:
         _line(console, f"{hidden} more cells are PASS or NEW; --all shows them")
@@ -31,6 +31,33 @@ def print_gate(result: GateResult, console: Console, *, everything: bool) -> Non
         for text in texts:
             _line(console, f"{title}: {text}")
     _line(console, result.headline())
+
+
+Row = tuple[str, CellVerdict]  # what stands in the column metric
+
+
+def _rows(cells: Sequence[CellVerdict]) -> list[Row]:
+    """One row a metric; one for all of a variant where they are MISSING or INVALID alike."""
+    groups: dict[tuple[str, ...], list[CellVerdict]] = {}
+    for cell in cells:
+        alike = cell.verdict in {"MISSING", "INVALID"}
+        own = "" if alike else cell.metric
+        groups.setdefault((cell.verdict, cell.board, cell.variant, cell.reason, own), []).append(
+            cell
+        )
+    return [
+        (found[0].metric, found[0])
+        if len(found) == 1
+        else (
+            f"{len(found)} metrics",
+            _without_numbers(found[0]),
+        )
+        for found in groups.values()
+    ]
+
+
+def _without_numbers(cell: CellVerdict) -> CellVerdict:
+    return CellVerdict(cell.board, cell.variant, cell.metric, cell.verdict, cell.kind)
 
 
 def reasons(cells: Sequence[CellVerdict]) -> list[str]:
@@ -51,12 +78,13 @@ def _line(console: Console, text: str) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def _columns(cells: Sequence[CellVerdict]) -> tuple[list[TextColumn], list[TextColumn]]:
+def _columns(rows: Sequence[Row]) -> tuple[list[TextColumn], list[TextColumn]]:
+    cells = [cell for _, cell in rows]
     keys = [
         TextColumn("verdict", [c.verdict for c in cells]),
         TextColumn("board", [c.board for c in cells]),
         TextColumn("variant", [c.variant for c in cells]),
-        TextColumn("metric", [c.metric for c in cells]),
+        TextColumn("metric", [metric for metric, _ in rows]),
     ]
     return keys, [
         TextColumn("baseline", [show(c.metric, c.baseline) for c in cells], right=True),

@@ -105,6 +105,8 @@ def test_what_cannot_be_compared_exits_4(call, accepted, changes, sentence):
 def test_what_cells_have_in_common_is_said_once(call, accepted):
     code, out, _ = call("gate", write_run(Path("b"), board=replace(ex.BOARD, emulated=False)))
     assert code == 4
+    rows = [line.split()[:5] for line in out.split("\n") if line.startswith(" INVALID")]
+    assert rows == [["INVALID", "m4", "int8", "12", "metrics"]]
     lines = [line for line in out.split("\n") if line.startswith("INVALID m4")]
     assert lines == [
         "INVALID m4, 12 cells: the baseline is emulated, the run is hardware: they never meet; give "
