@@ -125,7 +125,8 @@ class PowerMeter(Protocol):
 
     ``drivers/power/<name>.py`` exports ``open_meter(config, address, timeout_s) -> PowerMeter``,
     which stops whatever stream it finds and identifies the instrument; ``find() -> list[tuple[str,
-    str]]``: address and serial number of those plugged in; and ``decode(raw, identity, setup,
+    str]]``: address and serial number of those plugged in; ``INSTRUMENTS``: how its ports are known
+    on USB (drivers/_usb.py), so that nobody flashes them; and ``decode(raw, identity, setup,
     start) -> Iterator[Chunk]``: chunks again from the ``raw`` of consecutive ones. A driver without
     samples exports ``estimate(board) -> EnergyEstimate`` instead.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 from collections import deque
@@ -157,8 +158,12 @@ class Capture:
         """Stop when the time line has come to the moment of stop(), or nothing comes any more."""
         if not self._stopping.is_set():
             return False
-        seen_s = (self._samples + self._lost) / self._meter.spec.sample_hz
-        return seen_s >= self._until_s or time.monotonic() - heard_s > _SILENT_S
+        spec = self._meter.spec
+        slow = (
+            1 if math.isnan(spec.clock_limit) else 1 + spec.clock_limit
+        )  # the meter's clock may be
+        seen_s = (self._samples + self._lost) / spec.sample_hz
+        return seen_s >= self._until_s * slow or time.monotonic() - heard_s > _SILENT_S
 
     def _take(self, chunk: Chunk, elapsed_s: float) -> None:
         self._spool.append(chunk)

@@ -319,6 +319,16 @@ def _check_meter(meter: dict[str, Any], found: _Merged) -> None:
             f"{where} has emulator, but the board is real; an emulated meter measures emulated "
             "boards only, remove emulator"
         )
+    if meter["driver"] == "replay" and "emulator" not in meter:
+        raise ConfigError(
+            f"{where} replay reads files and measures no board; use `hilbench meter decode FILE`, or "
+            f'emulator = "device_time" on an emulated board'
+        )
+    if meter["driver"] != "none" and "emulator" not in meter and "emulator" in found.table:
+        raise ConfigError(
+            f"{where} is a real meter, but the board is emulated and draws no current; name the "
+            f'emulated one, e.g. emulator = "ppk2"'
+        )
     if "emulator" in meter and "current" not in found.table:
         raise ConfigError(
             f"{where} has emulator, but nothing says what the board draws; add a table "

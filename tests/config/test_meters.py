@@ -78,6 +78,16 @@ def test_what_an_emulated_board_draws(bench):
             "to [board.lab]",
         ),
         (
+            REAL + 'supply_v = 3.3\nmeter = "replay"',
+            f"{METER} replay reads files and measures no board; use `hilbench meter decode FILE`, or "
+            'emulator = "device_time" on an emulated board',
+        ),
+        (
+            EMULATED + 'meter = "ppk2"',
+            f"{METER} is a real meter, but the board is emulated and draws no current; name the "
+            'emulated one, e.g. emulator = "ppk2"',
+        ),
+        (
             REAL + 'meter = "joulescope"',
             "boards.toml: [board.lab.meter] measures current, and energy needs supply_v, the "
             "board's supply in V; add it to [board.lab]",

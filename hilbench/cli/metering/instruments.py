@@ -38,11 +38,7 @@ class Instrument:
 def sampling_drivers() -> dict[str, ModuleType]:
     """Return the drivers of instruments by name; what only estimates, or reads files, is none."""
     loaded = {name: plugins.load("power", name) for name in plugins.names("power")}
-    return {
-        name: driver
-        for name, driver in loaded.items()
-        if hasattr(driver, "open_meter") and hasattr(driver, "find") and name != "replay"
-    }
+    return {name: driver for name, driver in loaded.items() if hasattr(driver, "INSTRUMENTS")}
 
 
 def find_all() -> list[Instrument]:

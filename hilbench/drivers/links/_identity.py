@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hilbench.drivers._usb import PortInfo
 from hilbench.drivers.links._ports import (
-    PortInfo,
     find_path,
     find_ports,
     interface_of,

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hilbench import plugins
+from hilbench.drivers._usb import PortInfo
 from hilbench.drivers.links._ports import (
-    PortInfo,
     describe_port,
     find_path,
     find_ports,

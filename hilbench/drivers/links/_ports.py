@@ -12,58 +12,16 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from functools import cache
 
 from serial.tools.list_ports import comports
 
+from hilbench import plugins
+from hilbench.drivers._usb import Instrument, PortInfo
 from hilbench.errors import BoardError
 from hilbench.records import SerialMatch
 
-
-class PortInfo(Protocol):
-    """What is used of pyserial's ``ListPortInfo``."""
-
-    device: str  # path, e.g. /dev/ttyACM0
-    vid: int | None  # None: not USB
-    pid: int | None
-    serial_number: str | None
-    location: str | None  # "1-1.2", or "1-1.2:1.0" with the interface of a device that has several
-    manufacturer: str | None
-    product: str | None
-    description: str
-
-
-@dataclass(frozen=True)
-class _Instrument:
-    name: str
-    ids: frozenset[tuple[int, int]] = frozenset()
-    words: str = ""  # regular expression, in what the device calls itself
-    serial_number: str = ""
-
-    def is_it(self, port: PortInfo) -> bool:
-        if self.ids and (port.vid, port.pid) not in self.ids:
-            return False
-        if not self.words:
-            return True
-        texts = " ".join(filter(None, (port.manufacturer, port.product, port.description)))
-        return re.search(self.words, texts, re.IGNORECASE) is not None or (
-            self.serial_number != "" and port.serial_number == self.serial_number
-        )
-
-
-_INSTRUMENTS = (
-    _Instrument("Nordic Power Profiler Kit II", frozenset({(0x1915, 0xC00A)})),
-    _Instrument(  # 0483:5740 is what ST's CDC example is: many boards have it, so it needs a name
-        "ST X-NUCLEO-LPM01A",
-        frozenset({(0x0483, 0x5740)}),
-        words=r"power ?shield|lpm01a",
-        serial_number="FFFFFFFEFFFF",
-    ),
-    _Instrument("Joulescope", frozenset({(0x16D0, 0x0E88), (0x16D0, 0x10BA)})),
-    _Instrument("Joulescope", words=r"joulescope|\bjs(110|220|320)\b"),
-    _Instrument("Qoitech Otii", words=r"qoitech|\botii\b"),
-)
+_WITHOUT_DRIVER = (Instrument("Qoitech Otii", words=r"qoitech|\botii\b"),)
 _PLACEHOLDERS = re.compile(
     r"|(.)\1*|123456(7(8(90?)?)?)?|123456789abcdef0?|fffffffeffff"
     r"|none|null|n/?a|unknown|default|serial"
@@ -108,7 +66,15 @@ def is_instrument(port: PortInfo | str, ports: Sequence[PortInfo] | None = None)
             return None
         found = find_path(port, list_ports() if ports is None else ports)
         return None if found is None else is_instrument(found)
-    return next((i.name for i in _INSTRUMENTS if i.is_it(port)), None)
+    return next((i.name for i in _instruments() if i.is_it(port)), None)
+
+
+@cache
+def _instruments() -> tuple[Instrument, ...]:
+    """Return what the meters' drivers know, and instruments without a driver."""
+    drivers = (plugins.load("power", name) for name in plugins.names("power"))
+    known = (i for driver in drivers for i in getattr(driver, "INSTRUMENTS", ()))
+    return (*known, *_WITHOUT_DRIVER)
 
 
 def find_path(path: str, ports: Sequence[PortInfo]) -> PortInfo | None:

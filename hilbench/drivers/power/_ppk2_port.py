@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import serial
 
+from hilbench.drivers._usb import PortInfo
 from hilbench.drivers.links._ports import (
-    PortInfo,
     describe_port,
     find_path,
     interface_of,

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from hilbench.drivers._usb import Instrument
 from hilbench.drivers.power import _joulescope_raw
 from hilbench.drivers.power._host_rate import HostRate
 from hilbench.drivers.power._joulescope_models import Settings, check_driver, settings, split_path
@@ -26,6 +27,10 @@ from hilbench.errors import MeterBusyError, MeterError, ToolMissingError
 from hilbench.power import CaptureEnd, Chunk, MeterIdentity, MeterSetup, MeterSpec
 from hilbench.records import MeterConfig
 
+INSTRUMENTS = (
+    Instrument("Joulescope", frozenset({(0x16D0, 0x0E88), (0x16D0, 0x10BA)})),
+    Instrument("Joulescope", words=r"joulescope|\bjs(110|220|320)\b"),
+)
 _REPLY_S = 2.0
 _MESSAGES_LIMIT = 20_000  # about a minute of seven streams
 _REMOVED = "@/!remove"

@@ -26,6 +26,7 @@ import time
 import weakref
 from collections.abc import Iterator
 
+from hilbench.drivers._usb import Instrument
 from hilbench.drivers.links.serial import is_instrument, list_ports
 from hilbench.drivers.power._host_rate import HostRate
 from hilbench.drivers.power._lpm01a_blocks import BLOCK, Blocks, Piece, chunk, pieces_of
@@ -36,6 +37,14 @@ from hilbench.errors import MeterError
 from hilbench.power import CaptureEnd, Chunk, MeterIdentity, MeterSetup, MeterSpec
 from hilbench.records import MeterConfig
 
+INSTRUMENTS = (
+    Instrument(  # 0483:5740 is what ST's CDC example is: many boards have it, so it needs a name
+        "ST X-NUCLEO-LPM01A",
+        frozenset({(0x0483, 0x5740)}),
+        words=r"power ?shield|lpm01a",
+        serial_number="FFFFFFFEFFFF",
+    ),
+)
 _STOP_S = 5.0
 _SLICE_S = 0.1  # close() by another thread waits so long for read()
 _QUIET_S = 0.1

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from hilbench.drivers._usb import Instrument
 from hilbench.drivers.power import _ppk2_words as w
 from hilbench.drivers.power._ppk2_calibration import (
     SUPPLY_MAX_V,
@@ -29,6 +30,7 @@ from hilbench.errors import CalibrationError, ConfigError, MeterError
 from hilbench.power import CaptureEnd, Chunk, MeterIdentity, MeterSetup, MeterSpec
 from hilbench.records import MeterConfig
 
+INSTRUMENTS = (Instrument("Nordic Power Profiler Kit II", frozenset({(0x1915, 0xC00A)})),)
 __all__ = ["Ppk2", "decode", "find", "open_meter"]
 
 DRIVER = "ppk2"
