@@ -3,10 +3,11 @@
 set -eu
 
 packages="gcc libc6-dev make python3.11-venv gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm"
-# What tests, the wheel and the virtual bench want besides: every port's compiler, every flasher.
+# What tests, the wheel and the virtual bench want besides: every port's compiler, every flasher, a
+# browser that looks at reports.
 dev="clang clang-format libclang-rt-dev g++ gdb-multiarch gcc-avr avr-libc libsimavr-dev libelf-dev
 avrdude arduino-core-avr stm32flash openocd verilator gcc-riscv64-unknown-elf
-picolibc-riscv64-unknown-elf"
+picolibc-riscv64-unknown-elf chromium"
 [ "${1:-}" = "--dev" ] && packages="$packages $dev"
 
 have() {
@@ -14,6 +15,7 @@ have() {
     # Any compiler, make or Python that works will do, wherever it came from.
     gcc | g++ | make | clang | clang-format | gdb-multiarch | avrdude | stm32flash | openocd | verilator)
         command -v "$1" >/dev/null ;;
+    chromium) (command -v chromium || command -v chromium-browser || command -v google-chrome) >/dev/null ;;
     gcc-avr) command -v avr-gcc >/dev/null ;;
     gcc-riscv64-unknown-elf) command -v riscv64-unknown-elf-gcc >/dev/null ;;
     avr-libc | libsimavr-dev | libelf-dev | arduino-core-avr | picolibc-riscv64-unknown-elf)

@@ -9,9 +9,8 @@ import numpy as np
 from hilbench.errors import StoreError
 from hilbench.report._page import Table, figure, folded, paragraph
 from hilbench.report.charts import Bar, Grid, HeatCell, bars, heat_map, shades
-from hilbench.report.contents import Contents, Group
+from hilbench.report.contents import Contents, Group, kept_file
 from hilbench.runs.schema import SessionRecord
-from hilbench.runs.sums import check_sums
 
 LABELS = "labels"  # array of outputs/*.npz
 
@@ -41,14 +40,14 @@ def _by_class(contents: Contents, record: SessionRecord) -> tuple[tuple[int, int
     file = next((f for f in record.files if f.startswith("outputs/")), None)
     if file is None:
         return None
-    check_sums(contents.folder, file)
+    path = kept_file(contents.folder, record, file)
     try:
-        with np.load(contents.folder / file) as arrays:
+        with np.load(path) as arrays:
             if LABELS not in arrays:
                 return None
             outputs, labels = arrays["outputs"], arrays[LABELS].reshape(-1).astype(np.int64)
     except (OSError, ValueError, KeyError) as error:
-        raise StoreError(f"{contents.folder / file}: cannot be read ({error})") from error
+        raise StoreError(f"{path}: cannot be read ({error})") from error
     scores = outputs.reshape(len(outputs), -1)
     right = scores.argmax(axis=1) == labels
     n = np.bincount(labels, minlength=scores.shape[1])

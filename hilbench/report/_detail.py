@@ -15,3 +15,4 @@ class Detail:
     gate_rows: int
     sessions: bool  # distributions of session medians
     hover: bool  # marks say their numbers under the mouse
+    changes: bool  # where the baseline was, in charts; the gate's table says it, too

@@ -8,11 +8,11 @@ from hilbench.recordings.evidence import load_evidence
 from hilbench.report._page import Table, figure, folded, paragraph
 from hilbench.report.charts import Grid, HeatCell, heat_map
 from hilbench.report.charts_waveform import Trace, trace_of, waveform
-from hilbench.report.contents import Cell, Contents, Group, compact
+from hilbench.report.contents import Cell, Contents, Group, compact, kept_file
 from hilbench.report.quantities import si
 from hilbench.report.svg import ident
 from hilbench.runs.energy_columns import ENERGY_COLUMNS
-from hilbench.runs.sums import check_sums
+from hilbench.runs.schema import SessionRecord
 
 COMPONENTS = tuple(
     column.name for column in ENERGY_COLUMNS
@@ -84,23 +84,23 @@ def waveforms(contents: Contents, most: int) -> str:
         StoreError: evidence was changed after sealing or cannot be read.
     """
     files = [
-        (record.board, record.variant, record.session, file)
+        (record, file)
         for record in contents.records
         for file in record.files
         if file.startswith("energy/") and file.endswith(".npz")
     ]
     if not files:
         return ""
-    firsts = {board: (board, *rest) for board, *rest in reversed(files)}
-    heads = [file for file in files if file in firsts.values()]
-    seconds = [f for f in files if f not in heads and f[2] == min(x[2] for x in files)]
+    firsts = {record.board: file for record, file in reversed(files)}
+    heads = [f for f in files if f[1] in firsts.values()]
+    first = min(record.session for record, _ in files)
+    seconds = [f for f in files if f not in heads and f[0].session == first]
     chosen = [*heads, *seconds][:most]
-    parts = [
-        _drawn(contents, *f)
-        if f in heads
-        else folded(f"current of {f[0]} {f[1]}, session {f[2]}", _drawn(contents, *f))
-        for f in chosen
-    ]
+    parts = []
+    for record, file in chosen:
+        drawn = _drawn(contents, record, file)
+        name = f"current of {record.board} {record.variant}, session {record.session}"
+        parts.append(drawn if (record, file) in heads else folded(name, drawn))
     rest = len(files) - len(chosen)
     if rest:
         parts.append(
@@ -112,11 +112,11 @@ def waveforms(contents: Contents, most: int) -> str:
     return "".join(parts)
 
 
-def _drawn(contents: Contents, board: str, variant: str, session: int, file: str) -> str:
-    check_sums(contents.folder, file)
-    id_ = ident("windows", board, variant, session)
-    with closing(load_evidence(contents.folder / file)) as evidence:
-        trace = trace_of(evidence, (board, variant, session), file)
+def _drawn(contents: Contents, record: SessionRecord, file: str) -> str:
+    cell = (record.board, record.variant, record.session)
+    id_ = ident("windows", *cell)
+    with closing(load_evidence(kept_file(contents.folder, record, file))) as evidence:
+        trace = trace_of(evidence, cell, file)
     chart = waveform(trace, id_).replace("<svg ", '<svg class="wide" ', 1)
     synthetic = "SYNTHETIC, not a current of a chip. " if trace.emulated else ""
     caption = (

@@ -43,19 +43,19 @@ def of_group(contents: Contents, group: Group, detail: Detail) -> list[tuple[str
     """Return the sections of the cells that may share charts."""
     results = f"results-{group.key}"
     parts = [paragraph(group.says), _energy_note(group), _legend(contents, group)]
-    panels = pareto_panels(contents, group, results, hover=detail.hover)
+    panels = pareto_panels(contents, group, results, detail)
     if panels:
         caption = (
             "Accuracy against cost. The dashed line joins variants that no other one beats in both. "
             "Whiskers: 95 % interval of accuracy and energy, least to largest session median of "
             "latency. Boards with the same numbers share a panel."
         )
-        if contents.gate:
+        if contents.gate and detail.changes:
             caption += " Hollow: where the baseline was."
         parts.append(figure(panels, caption))
     parts += [
         _results(contents, group, results, marks=detail.hover),
-        _changes(contents, group),
+        _changes(contents, group) if detail.changes else "",
         _heat(group),
         _distributions(contents, group) if detail.sessions else _without_sessions(),
         operators(contents, group, detail.operators),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hilbench.metrics import BY_NAME, show
+from hilbench.report._detail import Detail
 from hilbench.report.contents import Cell, Contents, Group, interval, tick, unit_of
 from hilbench.report.svg import Canvas, Mark, Scale, attribute, element, label
 
@@ -28,8 +29,8 @@ class Point:
     ghost: tuple[float, float] | None
 
 
-def pareto_panels(contents: Contents, group: Group, table: str, *, hover: bool) -> list[str]:
-    """Return an SVG per cost, and per board where boards differ; ``hover``: marks say their numbers."""
+def pareto_panels(contents: Contents, group: Group, table: str, detail: Detail) -> list[str]:
+    """Return an SVG per cost, and per board where boards differ."""
     drawn: list[str] = []
     for cost in COSTS:
         alike: dict[tuple[str, str, bool, tuple[Point, ...]], list[str]] = {}
@@ -42,7 +43,9 @@ def pareto_panels(contents: Contents, group: Group, table: str, *, hover: bool) 
                         own = [c for c in own if c.synthetic is synthetic]
                     elif synthetic:
                         continue
-                    points = tuple(p for c in own if (p := _point(contents, c, cost)) is not None)
+                    points = tuple(
+                        p for c in own if (p := _point(contents, c, cost, detail)) is not None
+                    )
                     if points:
                         unit = unit_of(cost, own[0])
                         alike.setdefault((metric, unit, synthetic, points), []).append(board)
@@ -50,19 +53,24 @@ def pareto_panels(contents: Contents, group: Group, table: str, *, hover: bool) 
             drawn.append(
                 _panel(
                     contents, points, boards=boards, cost=cost, units=(metric, unit), table=table,
-                    synthetic=synthetic, hover=hover,
+                    synthetic=synthetic, hover=detail.hover,
                 )
             )  # fmt: skip
     return drawn
 
 
-def _point(contents: Contents, cell: Cell, cost: str) -> Point | None:
+def _point(contents: Contents, cell: Cell, cost: str, detail: Detail) -> Point | None:
     x, y = cell.number(cost), cell.number("accuracy")
     if x is None or y is None:
         return None
     before = contents.verdict(cell, cost), contents.verdict(cell, "accuracy")
     ghost = None
-    if before[0] and before[1] and None not in {before[0].baseline, before[1].baseline}:
+    if (
+        detail.changes
+        and before[0]
+        and before[1]
+        and None not in {before[0].baseline, before[1].baseline}
+    ):
         ghost = (float(before[0].baseline or 0), float(before[1].baseline or 0))
     x_range = interval(cell, cost)
     if cost == "latency_median":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from hilbench.errors import StoreError
 from hilbench.gate.verdicts import CellVerdict, GateResult
 from hilbench.metrics import BY_NAME, show
 from hilbench.report.quantities import si
@@ -182,6 +184,22 @@ def _group(emulated: bool, base: str, cells: list[Cell]) -> Group:
         unit=unit,
         cells=tuple(cells),
     )
+
+
+def kept_file(folder: Path, record: SessionRecord, file: str) -> Path:
+    """Return the path of a session's file, when it is what the journal names.
+
+    Raises:
+        StoreError: absent or changed.
+    """
+    path = folder / file
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read ({error.strerror}); restore it") from error
+    if digest != record.files[file]:
+        raise StoreError(f"{path}: is not what the journal names; restore it")
+    return path
 
 
 def short(metric: str, value: float | None) -> str:

@@ -26,13 +26,14 @@ from hilbench.report.contents import Contents
 from hilbench.report.svg import element, text
 
 MAX_BYTES = 500_000
+_CELLS_OF_DETAIL = (80, 160)  # with more, the first details were never small enough: not tried
 
 
 DETAILS = (
-    Detail(6, "all", 400, sessions=True, hover=True),
-    Detail(6, "first board", 200, sessions=True, hover=False),
-    Detail(3, "first board", 100, sessions=False, hover=False),
-    Detail(1, "none", 40, sessions=False, hover=False),
+    Detail(6, "all", 400, sessions=True, hover=True, changes=True),
+    Detail(6, "first board", 200, sessions=True, hover=False, changes=True),
+    Detail(3, "first board", 100, sessions=False, hover=False, changes=True),
+    Detail(1, "none", 40, sessions=False, hover=False, changes=False),
 )
 
 
@@ -44,7 +45,9 @@ def html_report(contents: Contents) -> str:
     Raises:
         StoreError: evidence or outputs were changed after sealing, or cannot be read.
     """
-    for detail in DETAILS:
+    cells = sum(len(group.cells) for group in contents.groups)
+    hopeless = sum(cells > most for most in _CELLS_OF_DETAIL)
+    for detail in DETAILS[hopeless:]:
         document = _document(contents, detail)
         if len(document.encode()) <= MAX_BYTES:
             break
@@ -112,7 +115,7 @@ def _gate(gate: GateResult, most: int) -> str:
     drawn = ""
     if asking:
         drawn += _verdicts(
-            asking[: 4 * most], "gate-cells", "Worst first, then nearest to the margin"
+            asking[: 2 * most], "gate-cells", "Worst first, then nearest to the margin"
         )
     if passed:
         table = _verdicts(passed[:most], "gate-passed", "What passed, nearest to the margin first")
@@ -121,7 +124,7 @@ def _gate(gate: GateResult, most: int) -> str:
         metrics = Counter(c.metric for c in same)
         listed = ", ".join(f"{name} {n}" for name, n in sorted(metrics.items()))
         drawn += paragraph(f"{len(same):,} numbers are exactly the baseline's: {listed}.")
-    return drawn + _left_out(len(asking[4 * most :]) + len(passed[most:]))
+    return drawn + _left_out(len(asking[2 * most :]) + len(passed[most:]))
 
 
 def _verdicts(cells: Sequence[CellVerdict], id_: str, caption: str) -> str:

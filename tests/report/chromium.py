@@ -39,7 +39,8 @@ class Chromium:
                 "--disable-component-update", "--disable-sync", "--remote-debugging-pipe",
                 f"--user-data-dir={profile}", "about:blank",
             ],
-            preexec_fn=hand_over, close_fds=False, stdout=subprocess.DEVNULL,
+            preexec_fn=hand_over,  # noqa: PLW1509 - they must be descriptors 3 and 4
+            close_fds=False, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )  # fmt: skip
         os.close(theirs_r)
@@ -84,14 +85,14 @@ class Chromium:
         line, self.pending = self.pending.split(b"\0", 1)
         return json.loads(line)
 
-    def open(self, url, *, media="", scheme="light", script=True, width=1180):
+    def open(self, url, *, media="", scheme="light", script=True, width=1180, scale=1):
         """Load a page; ``events`` holds what happened since."""
         self.send("Emulation.setScriptExecutionDisabled", value=not script)
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.send("Emulation.setEmulatedMedia", media=media, features=features)
         self.send(
             "Emulation.setDeviceMetricsOverride",
-            width=width, height=900, deviceScaleFactor=2, mobile=False,
+            width=width, height=900, deviceScaleFactor=scale, mobile=False,
         )  # fmt: skip
         for address in ("about:blank", url):
             self.events.clear()
@@ -105,7 +106,7 @@ class Chromium:
         return result["result"]["value"]
 
     def picture(self, path=None):
-        """The whole page: [height, width, 4] in 0..1, two pixels a CSS pixel."""
+        """The whole page: [height, width, 3 or 4] in 0..1."""
         size = self.send("Page.getLayoutMetrics")["cssContentSize"]
         clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
         answer = self.send("Page.captureScreenshot", clip=clip, captureBeyondViewport=True)

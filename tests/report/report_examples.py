@@ -3,20 +3,20 @@
 from dataclasses import replace
 
 import numpy as np
-from runs.run_examples import BOARD, PROVENANCE, SESSION, VARIANT, session
 
 from hilbench.gate.verdicts import CellVerdict, GateResult
 from hilbench.measurement.accuracy import Accuracy
 from hilbench.records import ClockInfo, PlannedOperator
 from hilbench.runs import Journal
 from hilbench.runs.schema import BoardRecord, EndRecord, ErrorRecord, VariantRecord
+from tests.runs.run_examples import BOARD, PROVENANCE, SESSION, VARIANT, session
 
 LABELS = np.array([0, 0, 1, 1, 2, 2], np.uint8)
 OUTPUTS = np.array([[9, 0, 0], [9, 0, 0], [0, 9, 0], [9, 0, 0], [0, 0, 9], [0, 9, 0]], np.int8)
 CYCLES = ClockInfo("cycles", "cycles", 1.0, 64_000_000, "measured")
 
 
-def write_run(root, cells, boards=(), variants=(), sessions=(), errors=()):
+def write_run(root, cells, *, boards=(), variants=(), sessions=(), errors=()):
     """A journal from records, ended; returns its folder."""
     journal = Journal.create(root, replace(PROVENANCE, cells=tuple(cells)))
     for record in (*boards, *variants):
@@ -65,7 +65,9 @@ def small_run(root):
             sessions.append((record, {"outputs": OUTPUTS, "labels": LABELS}))
     error = ErrorRecord("lab", "fp32", None, "ModelTooLargeError", "needs 9 bytes, has 8", 2)
     cells = [(b.board, v) for b in boards for v in names]
-    return write_run(root, cells, boards, variants, sessions, [error])
+    return write_run(
+        root, cells, boards=boards, variants=variants, sessions=sessions, errors=[error]
+    )
 
 
 def large_run(root, boards=10, variants=20, operators=12):
@@ -100,7 +102,7 @@ def large_run(root, boards=10, variants=20, operators=12):
                 )  # fmt: skip
                 sessions.append((record, {}))
     cells = [(r.board, r.variant) for r in variant_records]
-    return write_run(root, cells, board_records, variant_records, sessions)
+    return write_run(root, cells, boards=board_records, variants=variant_records, sessions=sessions)
 
 
 def verdict(board, variant, metric, word, kind="cycles", **changes):
