@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from hilbench._pytest.bench import Bench, Run
+    from hilbench._pytest.bench import Bench
     from hilbench._pytest.measuring import HilBench, HilGate
+    from hilbench._pytest.runs import Run
     from hilbench.records import BoardConfig, VariantConfig
 
 _BENCH: pytest.StashKey[Bench] = pytest.StashKey()
@@ -141,7 +142,9 @@ def _default_results(config: pytest.Config) -> Path:
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect the suite of --hil-suite."""
     suite = parent.config.getoption("hil_suite")
-    if not suite or file_path.suffix != ".toml" or file_path != Path(os.path.realpath(suite)):
+    if not suite or file_path.suffix != ".toml":
+        return None
+    if os.path.realpath(file_path) != os.path.realpath(suite):
         return None
     from hilbench._pytest.items import SuiteFile  # noqa: PLC0415
 
@@ -236,12 +239,12 @@ def pytest_runtest_makereport(
         report.user_properties.append(("hil_outcome", outcome))
     if report.failed:
         from hilbench._pytest.measuring import MEASURED  # noqa: PLC0415
-        from hilbench.errors import HilbenchError  # noqa: PLC0415
+        from hilbench.errors import EXIT_REGRESSION, HilbenchError  # noqa: PLC0415
 
         if isinstance(error, HilbenchError):
             report.longrepr = call.excinfo.getrepr(style="value")
-            if error.exit_code != 1 and report.when == "call":
-                report.when = "setup"  # what JUnit and the terminal call an error
+            if report.when != "teardown":  # setup is what JUnit and the terminal call an error
+                report.when = "call" if error.exit_code == EXIT_REGRESSION else "setup"
         for run, board in item.stash.get(MEASURED, []):
             report.sections += _link_sections(run, board)
     return report

@@ -9,6 +9,7 @@ from hilbench.board.tap import Way
 
 MOST_BYTES = 256 * 1024  # of each board; older ones are dropped and counted
 _BYTES_A_LINE = 32
+_TOGETHER_S = 0.002  # emulators deliver single bytes
 
 
 class ByteLog:
@@ -26,7 +27,12 @@ class ByteLog:
     def __call__(self, board: str, way: Way, data: bytes) -> None:
         """Keep some bytes."""
         log = self._boards.setdefault(board, _BoardLog())
-        log.chunks.append((time.monotonic() - self._began_s, way, data))
+        now_s = time.monotonic() - self._began_s
+        if log.chunks and log.chunks[-1][1] == way and now_s - log.chunks[-1][0] < _TOGETHER_S:
+            at_s, _, before = log.chunks.pop()
+            log.chunks.append((at_s, way, before + data))
+        else:
+            log.chunks.append((now_s, way, data))
         log.kept += len(data)
         while log.kept > self._most_bytes and len(log.chunks) > 1:
             dropped = len(log.chunks.popleft()[2])

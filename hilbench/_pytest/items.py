@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hilbench._pytest.bench import Bench, Run
+from hilbench._pytest.bench import Bench
 from hilbench._pytest.measuring import MEASURED
 from hilbench._pytest.outcomes import record_row, record_verdict, settle
 from hilbench.errors import BaselineError, HilbenchError
 from hilbench.gate.verdicts import CellVerdict, GateResult
 from hilbench.records import BoardConfig, SuiteConfig
+
+if TYPE_CHECKING:
+    from hilbench._pytest.runs import Run
 
 OUTPUTS = "outputs"
 """The item of each cell that says whether outputs are the oracle's; the others are metrics."""
@@ -26,30 +30,36 @@ class SuiteFile(pytest.File):
         super().__init__(**kw)
         self.bench = bench
 
-    def collect(self) -> Iterator[pytest.Collector | pytest.Item]:
+    def collect(self) -> Iterator[pytest.Item]:
         """Every chosen board x variant, then the gate as a whole."""
         try:
-            boards, suite, baseline = self.bench.chosen(), self.bench.suite, self.bench.baseline
-            gated = self.bench.gate_config.metrics
+            boards, suite, accepted = self.bench.chosen(), self.bench.suite, self._accepted()
         except HilbenchError as error:
             raise self.CollectError(str(error)) from error
         for board in boards:
             for variant in suite.variants:
-                accepted = baseline and baseline.cells.get((board.id, variant.name))
-                metrics = [m for m in gated if accepted and accepted.numbers.has(m)]
-                name = f"{board.id}[{variant.name}]"
-                yield Cell.from_parent(
-                    self, name=name, board=board, variant=variant.name, metrics=metrics
-                )
-        if baseline is not None:
+                cell = {"board": board, "variant": variant.name}
+                yield OutputsItem.from_parent(self, metric=OUTPUTS, **cell)
+                for metric in (accepted or {}).get((board.id, variant.name), ()):
+                    yield MetricItem.from_parent(self, metric=metric, **cell)
+        if accepted is not None:
             yield GateItem.from_parent(self, name="gate")
+
+    def _accepted(self) -> dict[tuple[str, str], list[str]] | None:
+        """Return the gated metrics of each cell of the baseline; None without one."""
+        if self.bench.settings.baseline is None:
+            return None
+        baseline, gated = self.bench.runs.baseline, self.bench.runs.gate_config.metrics
+        assert baseline is not None
+        return {
+            key: [m for m in gated if cell.numbers.has(m)] for key, cell in baseline.cells.items()
+        }
 
     def asked(self) -> tuple[list[BoardConfig], list[str]]:
         """Boards that are here and variants, of all items of this suite that were not deselected."""
         items = [i for i in self.session.items if isinstance(i, CellItem) and i.suite is self]
-        cells = [i.cell for i in items]
-        boards = {c.board.id: c.board for c in cells if not self.bench.absence(c.board)}
-        wanted = {c.variant for c in cells}
+        boards = {i.board.id: i.board for i in items if not self.bench.absence(i.board)}
+        wanted = {i.variant for i in items}
         return list(boards.values()), [
             v.name for v in self.bench.suite.variants if v.name in wanted
         ]
@@ -57,12 +67,12 @@ class SuiteFile(pytest.File):
     def run(self) -> Run:
         """Measure, or return what was measured."""
         boards, variants = self.asked()
-        return self.bench.run(_only(self.bench.suite, variants), boards)
+        return self.bench.runs.run(_only(self.bench.suite, variants), boards)
 
     def gate(self) -> GateResult:
         """Compare the run with the baseline."""
         boards, _ = self.asked()
-        return self.bench.judge_suite(self.run(), [b.id for b in boards])
+        return self.bench.runs.judge_suite(self.run(), [b.id for b in boards])
 
 
 def _only(suite: SuiteConfig, variants: list[str]) -> SuiteConfig:
@@ -73,28 +83,16 @@ def _only(suite: SuiteConfig, variants: list[str]) -> SuiteConfig:
     )
 
 
-class Cell(pytest.Collector):
-    """One board x variant."""
-
-    def __init__(self, *, board: BoardConfig, variant: str, metrics: list[str], **kw: Any) -> None:
-        super().__init__(**kw)
-        self.board = board
-        self.variant = variant
-        self.metrics = metrics
-
-    def collect(self) -> Iterator[pytest.Item]:
-        """Outputs, then every gated metric that the baseline has."""
-        yield OutputsItem.from_parent(self, name=OUTPUTS)
-        for metric in self.metrics:
-            yield MetricItem.from_parent(self, name=metric)
-
-
 class _Item(pytest.Item):
     """Sentences instead of tracebacks: what failed is on the bench, not in this file."""
 
     def __init__(self, **kw: Any) -> None:
         super().__init__(**kw)
         self.add_marker("hil")
+
+    def reportinfo(self) -> tuple[Any, int | None, str]:
+        """As the id, without the file."""
+        return self.path, None, self.name
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The sentence alone of our errors."""
@@ -106,29 +104,25 @@ class _Item(pytest.Item):
 class CellItem(_Item):
     """Something about one cell."""
 
-    @property
-    def cell(self) -> Cell:
-        """The board x variant."""
-        assert isinstance(self.parent, Cell)
-        return self.parent
+    def __init__(self, *, board: BoardConfig, variant: str, metric: str, **kw: Any) -> None:
+        # One name, not a collector and an item: so an id on the command line finds it.
+        super().__init__(name=f"{board.id}[{variant}]::{metric}", **kw)
+        self.board = board
+        self.variant = variant
+        self.metric = metric
 
     @property
     def suite(self) -> SuiteFile:
         """Its suite."""
-        assert isinstance(self.cell.parent, SuiteFile)
-        return self.cell.parent
-
-    def reportinfo(self) -> tuple[Any, int | None, str]:
-        """As the id, without the file."""
-        return self.path, None, f"{self.cell.name}::{self.name}"
+        assert isinstance(self.parent, SuiteFile)
+        return self.parent
 
     def setup(self) -> None:
         """Measure; whatever prevents that is an error, not a failure."""
-        bench, cell = self.suite.bench, self.cell
-        bench.need(cell.board)
+        self.suite.bench.need(self.board)
         self.measured = self.suite.run()
-        self.stash.setdefault(MEASURED, []).append((self.measured, cell.board.id))
-        for error in self.measured.errors(cell.board.id, cell.variant):
+        self.stash.setdefault(MEASURED, []).append((self.measured, self.board.id))
+        for error in self.measured.errors(self.board.id, self.variant):
             if error.exit_code != 1:
                 raise error
 
@@ -136,11 +130,19 @@ class CellItem(_Item):
 class OutputsItem(CellItem):
     """Outputs are the oracle's. Carries all numbers of the cell."""
 
+    def setup(self) -> None:
+        """Measure; without an oracle nothing can be said."""
+        super().setup()
+        row = self.measured.row(self.board.id, self.variant)
+        record_row(self.user_properties, self.measured, row)
+        if row["tflm"] and math.isnan(row["agreement_tflm"]):
+            raise BaselineError(
+                f"{self.board.id}[{self.variant}]: outputs not compared: {row['tflm']}"
+            )
+
     def runtest(self) -> None:
         """Fail where outputs differ."""
-        board, variant = self.cell.board.id, self.cell.variant
-        record_row(self.user_properties, self.measured, self.measured.row(board, variant))
-        for error in self.measured.errors(board, variant):
+        for error in self.measured.errors(self.board.id, self.variant):
             raise error
 
 
@@ -152,11 +154,12 @@ class MetricItem(CellItem):
     def setup(self) -> None:
         """Measure and judge all cells, as one family."""
         super().setup()
+        del self.stash[MEASURED]  # a verdict is not explained by the bytes of a link
         result = self.suite.gate()
         self.verdict = next(
             c
             for c in result.cells
-            if (c.board, c.variant, c.metric) == (self.cell.board.id, self.cell.variant, self.name)
+            if (c.board, c.variant, c.metric) == (self.board.id, self.variant, self.metric)
         )
         record_verdict(self.user_properties, self.measured, self.verdict)
         if self.verdict.verdict in {"INVALID", "MISSING"}:
@@ -170,9 +173,16 @@ class MetricItem(CellItem):
 class GateItem(_Item):
     """What the gate says beyond the items above: stale waivers, cells without a test, nothing."""
 
-    def reportinfo(self) -> tuple[Any, int | None, str]:
-        """As the id, without the file."""
-        return self.path, None, self.name
+    @staticmethod
+    def check_boards(suite: SuiteFile) -> None:
+        """Refuse a gate without boards.
+
+        Raises:
+            BaselineError: says so.
+        """
+        boards, _ = suite.asked()
+        if not boards:
+            raise BaselineError("gate: no board was here, so nothing was compared: that is no pass")
 
     def setup(self) -> None:
         """Judge.
@@ -182,9 +192,7 @@ class GateItem(_Item):
         """
         suite = self.parent
         assert isinstance(suite, SuiteFile)
-        boards, _ = suite.asked()
-        if not boards:
-            raise BaselineError("gate: no board was here, so nothing was compared: that is no pass")
+        self.check_boards(suite)
         self.result = suite.gate()
         self.user_properties.append(("hil_headline", self.result.headline()))
         for line in (*self.result.waivers, *self.result.warnings):
@@ -195,7 +203,7 @@ class GateItem(_Item):
     def runtest(self) -> None:
         """Fail where no other item does."""
         told = {
-            (i.cell.board.id, i.cell.variant, i.name)
+            (i.board.id, i.variant, i.metric)
             for i in self.session.items
             if isinstance(i, MetricItem)
         }

@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
-from hilbench._pytest.bench import Bench, Run
+from hilbench._pytest.bench import Bench
 from hilbench._pytest.outcomes import record_row, record_verdict, settle
-from hilbench.bench import single_model_suite
 from hilbench.errors import BaselineError, UsageError
 from hilbench.gate.verdicts import COMPARED, CellVerdict
 from hilbench.metrics import BY_NAME
@@ -23,6 +22,8 @@ from hilbench.records import BoardConfig, VariantConfig, VectorsConfig
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from hilbench._pytest.runs import Run
 
 MEASURED: pytest.StashKey[list[tuple[Run, str]]] = pytest.StashKey()
 """Runs and boards of one test, for its byte logs."""
@@ -88,6 +89,8 @@ class HilBench:
                 quantise=quantise,
                 dtype=dtype,
             )
+            from hilbench.bench import single_model_suite  # noqa: PLC0415 - slow
+
             suite = single_model_suite(
                 root / model,
                 table,
@@ -96,7 +99,7 @@ class HilBench:
                 iterations=iterations,
             )
             suite = replace(suite, source="")  # no suite.toml whose hash could be kept
-        run = self._bench.run(self._bench.repeated(suite), [self.board])
+        run = self._bench.runs.run(self._bench.repeated(suite), [self.board])
         self._item.stash.setdefault(MEASURED, []).append((run, self.board.id))
         variant = suite.variants[0].name
         row = run.row(self.board.id, variant)
@@ -152,8 +155,8 @@ class HilGate:
         """
         if unknown := [m for m in metrics if m not in BY_NAME]:
             raise UsageError(f"{unknown[0]!r} is no metric; known: {', '.join(BY_NAME)}")
-        run = self._bench.runs[row["run_id"]]
-        cells = self._bench.judge_cell(run, row["board"], row["variant"], metrics)
+        run = self._bench.runs.by_id[row["run_id"]]
+        cells = self._bench.runs.judge_cell(run, row["board"], row["variant"], metrics)
         for cell in cells:
             record_verdict(self._item.user_properties, run, cell)
         settle(cells)

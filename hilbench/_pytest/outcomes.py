@@ -15,7 +15,7 @@ from hilbench.metrics import METRICS, show
 if TYPE_CHECKING:
     import pandas as pd
 
-    from hilbench._pytest.bench import Run
+    from hilbench._pytest.runs import Run
 
 Properties = list[tuple[str, object]]
 _FAILURE = {"FAIL"}

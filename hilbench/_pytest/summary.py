@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pytest
 
-from hilbench.gate.verdicts import VERDICTS, WORST_FIRST
+from hilbench.gate.verdicts import WORST_FIRST
 from hilbench.metrics import BY_NAME, show
 
 COLUMNS = ("latency_median", "energy_uj", "accuracy", "agreement_tflm", "plan_bytes", "arena_bytes")
@@ -78,8 +78,9 @@ def _verdicts(verdicts: Sequence[Group]) -> list[str]:
         ]
         for v in named
     ]
-    counts = {w: sum(v["verdict"] == w for v in verdicts) for w in VERDICTS}
-    return [*_aligned(table), ", ".join(f"{n} {w}" for w, n in counts.items() if n)]
+    counts = {w: sum(v["verdict"] == w for v in verdicts) for w in WORST_FIRST}
+    told = ", ".join(f"{n} {w}" for w, n in counts.items() if n)
+    return [*_aligned(table), f"verdicts of tests: {told}"]
 
 
 def _change(verdict: Mapping[str, object]) -> str:

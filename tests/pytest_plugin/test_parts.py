@@ -1,0 +1,317 @@
+"""Parts of the plugin by themselves; nothing here needs a board."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from hilbench._pytest.bench import Bench, Settings
+from hilbench._pytest.byte_log import ByteLog
+from hilbench._pytest.items import GateItem
+from hilbench._pytest.measuring import HilBench, HilGate, check_compared
+from hilbench._pytest.outcomes import Inconclusive, settle
+from hilbench._pytest.presence import absence
+from hilbench._pytest.scheduler import board_group
+from hilbench._pytest.shared import Shared, revive
+from hilbench._pytest.summary import groups, lines
+from hilbench.board.tap import tap, tapped
+from hilbench.errors import BaselineError, BoardError, DeviceError, UsageError
+from hilbench.gate.verdicts import CellVerdict
+from tests.pytest_plugin.project import make_project
+
+
+@pytest.fixture
+def bench(tmp_path):
+    make_project(tmp_path)
+    return Bench(
+        Settings(
+            boards_file=tmp_path / "boards.toml",
+            boards=(),
+            tags=(),
+            suite=None,
+            require=False,
+            results=tmp_path / "results",
+            baseline=None,
+            gate=None,
+            sessions=None,
+            limit=None,
+            root=tmp_path,
+            scratch=tmp_path / "scratch",
+        )
+    )
+
+
+def with_settings(bench, **changes):
+    return Bench(replace(bench.settings, **changes))
+
+
+# -- boards ----------------------------------------------------------------------------------------
+
+
+def test_boards_are_those_without_extra_those_asked_for_or_those_a_test_names(bench):
+    def chosen(marked=(), **changes):
+        return [b.id for b in with_settings(bench, **changes).chosen(marked)]
+
+    everyday = [b.id for b in bench.known.values() if "extra" not in b.tags]
+    assert chosen() == everyday
+    assert "uno" not in everyday
+    assert chosen(boards=("uno", "m4")) == ["m4", "uno"]  # in the order of the file
+    assert chosen(tags=("host",)) == ["native"]
+    assert chosen(tags=("host",), boards=("m3",)) == ["native", "m3"]
+    assert chosen(["uno"]) == ["uno"]  # a test that names it
+    assert chosen(["uno", "m4"], boards=("m4", "native")) == ["m4"]
+    assert chosen(["uno"], boards=("m4",)) == []
+
+
+def test_an_unknown_board_is_refused_whoever_names_it(bench):
+    told = rf"no board 'mars' in {bench.settings.boards_file}; it has: native, m3, "
+    with pytest.raises(UsageError, match=told):
+        bench.chosen(["mars"])
+    with pytest.raises(UsageError, match=told):
+        with_settings(bench, boards=("mars",)).chosen()
+
+
+def test_variants_need_a_suite(bench):
+    with pytest.raises(
+        UsageError, match=r"^variants are those of a suite; name it with --hil-suite"
+    ):
+        _ = bench.suite
+
+
+def test_sessions_of_the_option_override_the_suite(bench, tmp_path):
+    found = with_settings(bench, suite=tmp_path / "suite.toml", sessions=7).suite
+    assert found.sessions == 7
+    assert [v.name for v in found.variants] == ["mlp_int8", "student_int8"]
+
+
+def test_absence_tells_a_port_that_is_not_there_from_a_quarantine(bench, monkeypatch):
+    monkeypatch.setattr("hilbench._pytest.presence.find_image", lambda port: port)
+    assert absence(bench.known["unplugged"]) == (
+        "board unplugged: no port /dev/no-such-port; plug it in, or correct its table"
+    )
+    assert "in quarantine until its table is removed: broken connector" in absence(
+        bench.known["shelf"]
+    )
+    assert absence(replace(bench.known["unplugged"], serial="/dev/null")) == ""
+    assert absence(replace(bench.known["unplugged"], serial="socket://there:1")) == ""
+
+
+def test_an_image_that_is_not_built_is_an_absence(bench):
+    told = absence(replace(bench.known["native"], firmware="no-such-port"))
+    assert told.startswith("board native: ")
+    assert "no-such-port" in told
+
+
+# -- what tests ask for ----------------------------------------------------------------------------
+
+
+def test_requests_that_make_no_sense_are_refused(bench, tmp_path):
+    item = SimpleNamespace(user_properties=[], stash=pytest.Stash())
+    suite = with_settings(bench, suite=tmp_path / "suite.toml")
+    measure = HilBench(suite, suite.known["native"], item)
+    with pytest.raises(
+        UsageError, match=r"^m.tflite needs test vectors; give hil_bench\(model, vect"
+    ):
+        measure("m.tflite")
+    with pytest.raises(
+        UsageError, match=r"^variant mlp_int8 has its vectors from its suite; leave"
+    ):
+        measure(suite.suite.variants[0], vectors="vectors.npz")
+    gate = HilGate(bench, item)
+    with pytest.raises(
+        UsageError, match=r"^'speed' is no metric; known: accuracy, agreement_tflm, "
+    ):
+        gate({"run_id": "r", "board": "b", "variant": "v"}, metrics=["speed"])
+
+
+def test_a_gate_without_any_board_is_no_pass():
+    suite = SimpleNamespace(asked=lambda: ([], []))
+    with pytest.raises(
+        BaselineError, match=r"^gate: no board was here, so nothing was compared: that"
+    ):
+        GateItem.check_boards(suite)
+
+
+# -- outcomes --------------------------------------------------------------------------------------
+
+
+def verdict(word, metric="latency_median", kind="cycles", **more):
+    return CellVerdict("m4", "int8", metric, word, kind, reason="because", **more)
+
+
+def test_the_worst_verdict_decides_how_a_test_ends():
+    good = [verdict(w) for w in ("PASS", "IMPROVED", "NEW", "WAIVED")]
+    settle(good)
+    undecided, invalid = verdict("INCONCLUSIVE"), verdict("INVALID")
+    bad = verdict("FAIL", baseline=100.0, now=103.0, change=0.03, margin=0.01)
+    with pytest.raises(Inconclusive, match=r"^m4\[int8\]::latency_median: INCONCLUSIVE: because$"):
+        settle([*good, undecided])
+    with pytest.raises(
+        BaselineError, match=r"^m4\[int8\]::latency_median: INVALID: because\nm4.*INC"
+    ):
+        settle([undecided, invalid])
+    with pytest.raises(pytest.fail.Exception) as failure:
+        settle([undecided, invalid, bad])
+    assert str(failure.value).splitlines()[0] == (
+        "m4[int8]::latency_median: FAIL: 100 -> 103, +3.00% for the worse (margin 0.01): because"
+    )
+
+
+def test_only_new_cells_are_nothing_compared():
+    check_compared([verdict("NEW"), verdict("PASS")], "m4[int8]")
+    with pytest.raises(
+        BaselineError, match=r"^m4\[int8\]: compared nothing, and that is no pass; acc"
+    ):
+        check_compared([verdict("NEW")], "m4[int8]")
+
+
+def test_errors_come_back_with_their_type_and_sentence():
+    error = revive("DeviceError", "board m4: refused")
+    assert type(error) is DeviceError
+    assert str(error) == "board m4: refused"
+    assert type(revive("Popen", "x")).__name__ == "HilbenchError"
+
+
+# -- workers ---------------------------------------------------------------------------------------
+
+
+def test_once_makes_one_run_for_all_who_ask(tmp_path):
+    made = []
+    start = threading.Barrier(4)
+    found = []
+
+    def ask():
+        start.wait(10)
+        found.append(Shared(tmp_path).once("key", ["m4"], make))
+
+    def make():
+        made.append(threading.current_thread().name)
+        return tmp_path / "run"
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert found == [tmp_path / "run"] * 4
+    assert len(made) == 1
+    assert Shared(tmp_path).once("other key", ["m4"], lambda: tmp_path / "b") == tmp_path / "b"
+
+
+def test_once_keeps_boards_apart(tmp_path):
+    """Requests with a board in common wait for each other, others do not."""
+    entered, release = threading.Event(), threading.Event()
+    order = []
+
+    def slow():
+        entered.set()
+        assert release.wait(10)
+        order.append("first")
+        return tmp_path / "first"
+
+    def quick(name):
+        order.append(name)
+        return tmp_path / name
+
+    first = threading.Thread(target=lambda: Shared(tmp_path).once("a", ["m3", "m4"], slow))
+    second = threading.Thread(
+        target=lambda: Shared(tmp_path).once("b", ["m4", "m3"], lambda: quick("second"))
+    )
+    first.start()
+    assert entered.wait(10)
+    second.start()
+    Shared(tmp_path).once("c", ["uno"], lambda: quick("other board"))
+    release.set()
+    first.join(10)
+    second.join(10)
+    assert order == ["other board", "first", "second"]
+
+
+def test_once_gives_a_failure_to_all_who_ask(tmp_path):
+    def fail():
+        raise BoardError("board m4: silent")
+
+    for produce in (fail, lambda: pytest.fail("asked the board again")):
+        with pytest.raises(BoardError, match=r"^board m4: silent$"):
+            Shared(tmp_path).once("key", ["m4"], produce)
+
+
+def test_groups_are_boards_as_test_ids_name_them():
+    group = board_group(["m4", "m4-energy", "uno"], "suite.toml")
+    assert group("tests/test_a.py::test_fast[m4]") == "board m4"
+    assert group("tests/test_a.py::test_fast[m4-energy-int8]") == "board m4-energy"
+    assert group("tests/test_a.py::test_fast[3-uno-int8]") == "board uno"
+    assert group("tests/test_a.py::test_fast[m44]") is None
+    assert group("tests/test_a.py::test_m4") is None
+    assert group("models/suite.toml::m4[int8]::accuracy") == "suite suite.toml"
+    assert board_group([], None)("a.py::test[m4]") is None
+
+
+# -- byte log and table ----------------------------------------------------------------------------
+
+
+class Echo:
+    def __init__(self):
+        self.sent = b""
+
+    def write(self, data, timeout_s):
+        self.sent += data
+
+    def read(self, timeout_s):
+        return self.sent
+
+    def close(self):
+        pass
+
+
+def test_a_tap_hears_both_ways_and_changes_nothing():
+    heard = []
+    with tap(lambda *told: heard.append(told)):
+        link = tapped(Echo(), "m4")
+    assert link.read(0.0) == b""
+    link.write(b"ab", 1.0)
+    assert link.read(1.0) == b"ab"
+    assert heard == [("m4", ">", b"ab"), ("m4", "<", b"ab")]
+    echo = Echo()
+    assert tapped(echo, "m4") is echo  # nobody listens
+
+
+def test_a_byte_log_is_bounded_and_says_so():
+    log = ByteLog(most_bytes=8)
+    for number in range(6):
+        log("m4", "<" if number % 2 else ">", bytes([number] * 3))
+    told = log.lines("m4")
+    assert told[0] == "# 12 older bytes were not kept"
+    assert [line[12:] for line in told[1:]] == ["> 04 04 04", "< 05 05 05"]
+    assert log.boards() == ["m4"]
+    assert log.lines("m3") == []
+
+
+def test_properties_are_groups_of_cells():
+    told = [["other", 1], ["hil_board", "m4"], ["hil_x", 2.0], ("hil_board", "m3")]
+    assert groups(told) == [{"board": "m4", "x": 2.0}, {"board": "m3"}]
+    assert groups([("hil_outcome", "absent")]) == []
+
+
+def test_the_table_shows_a_cell_once_and_what_did_not_pass():
+    row = [
+        ("hil_board", "m4"), ("hil_variant", "int8"), ("hil_run", "r/1"), ("hil_unit", "instr"),
+        ("hil_latency_median", 12345.0), ("hil_accuracy", 0.5),
+    ]  # fmt: skip
+    bad = [
+        ("hil_board", "m4"), ("hil_variant", "int8"), ("hil_run", "r/1"),
+        ("hil_metric", "latency_median"), ("hil_verdict", "FAIL"), ("hil_reason", "slower"),
+        ("hil_change", 0.03), ("hil_low", 0.02), ("hil_high", 0.04),
+    ]  # fmt: skip
+    good = [(n, {"hil_verdict": "PASS", "hil_metric": "plan_bytes"}.get(n, v)) for n, v in bad]
+    reports = [SimpleNamespace(user_properties=p) for p in (row, row, bad, good)]
+    assert lines(reports) == [
+        "board  variant  latency       accuracy",
+        "m4     int8     12,345 instr  0.5000",
+        "FAIL  m4[int8]::latency_median  +3.00% [+2.00%, +4.00%]  slower",
+        "verdicts of tests: 1 FAIL, 1 PASS",
+        "run: r/1",
+    ]
