@@ -176,7 +176,7 @@ def test_absent_file_is_refused(tmp_path):
     )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(
         st.tuples(st.integers(0, len(elf()) - 1), st.integers(0, 255)), min_size=1, max_size=4

@@ -205,9 +205,7 @@ def test_the_manual_explains_every_key():
     assert [k for k in ALL_KEYS if f"`{k}`" not in manual] == []
 
 
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 @given(
     st.integers(0, 10_000),
     st.integers(0, 30),

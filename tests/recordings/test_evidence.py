@@ -242,7 +242,7 @@ def written(tmp_path_factory, recording):
     return path
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_any_damage_is_a_typed_error_or_none_at_all(written, data):
     """One byte, or a cut: either it is found, or nothing that is read depends on it."""

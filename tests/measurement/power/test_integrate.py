@@ -107,7 +107,7 @@ def assert_same(found, wanted, tolerance=1e-12):
             assert getattr(a, name) == pytest.approx(getattr(b, name), abs=1e-12), name
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(cases, st.lists(st.integers(1, 300), min_size=1, max_size=4), st.sampled_from([0.0, 0.011]))
 def test_chunks_change_nothing(case, sizes, tau_s):
     rec, windows = case
@@ -116,7 +116,7 @@ def test_chunks_change_nothing(case, sizes, tau_s):
     assert_same(sums(rec.rechunked(*sizes), windows, tail), whole)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(cases, st.integers(1, 400))
 def test_small_blocks_change_nothing(case, block):
     rec, windows = case
@@ -126,7 +126,7 @@ def test_small_blocks_change_nothing(case, block):
         assert_same(sums(rec.rechunked(17), windows, NO_TAIL), whole)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(cases)
 def test_sums_are_those_of_a_cumulative_sum_over_the_filled_capture(case):
     rec, windows = case
@@ -165,7 +165,7 @@ def test_sums_are_those_of_a_cumulative_sum_over_the_filled_capture(case):
         assert result.switches == sum(bool(whole.range[k] != whole.range[k - 1]) for k in inner)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(cases, st.integers(1, 200))
 def test_a_shift_in_time_changes_nothing(case, shift):
     rec, windows = case

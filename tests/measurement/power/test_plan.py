@@ -68,7 +68,7 @@ def test_a_window_outlasts_the_tail_and_holds_samples_for_batches():
     assert short.inferences_per_window * 1e-5 >= 32 / 1e6
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from([1e3, 4e3, 5e4, 1e5, 1e6]),
     st.floats(-5, 0),

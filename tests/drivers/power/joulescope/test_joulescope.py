@@ -61,7 +61,7 @@ def capture(scene, seed=0, skip=(), every=7):
     return chunks, end
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10**6), st.sampled_from([1, 2]), st.integers(1, 30))
 def test_streams_are_aligned_however_they_come(seed, gpi_decimate, every):
     scene = Scene(seed=3, gpi_decimate=gpi_decimate)
@@ -76,7 +76,7 @@ def test_streams_are_aligned_however_they_come(seed, gpi_decimate, every):
     assert (end.samples, end.lost, end.gaps) == (n, 0, ())
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10**6))
 def test_losses_of_every_stream(seed):
     scene = Scene(seed=4)

@@ -127,7 +127,7 @@ def test_stream_that_becomes_noise():
         aligned(sent + noise)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 10_000),
     sizes=st.lists(st.integers(1, 300), max_size=30),

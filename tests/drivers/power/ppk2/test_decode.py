@@ -119,7 +119,7 @@ def test_loss_keeps_logic_and_range_of_the_last_sample():
     assert ours["range"].tolist() == [4] * 4 + [0, 0]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 10_000),
     longest=st.integers(1, 9),
@@ -142,7 +142,7 @@ def test_splits_do_not_matter(seed, longest, sizes, filter_, lose):
             assert np.array_equal(values, in_pieces[name]), name
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10_000))
 def test_a_chunk_decodes_by_itself(seed):
     """Where a settled sample comes now and then, no chunk needs the one before it but for a switch."""

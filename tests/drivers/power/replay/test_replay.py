@@ -206,7 +206,7 @@ WHOLE = {
 
 
 @pytest.mark.parametrize("ending", WHOLE)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_any_bytes_are_a_recording_or_a_typed_error(folder, ending, data):
     damaged = bytearray(WHOLE[ending](folder))
