@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("hilbench")  # how long an example takes is no property
+settings.load_profile("hilbench")
 
 
 @pytest.hookimpl(wrapper=True)
