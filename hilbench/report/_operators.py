@@ -22,12 +22,15 @@ def operators(
     own = frame[frame["board"].isin(group.boards)]
     if not len(own):
         return ""
-    parts = ["<h3>Operators</h3>\n", _kernels(own, group, drawn=detail != "none")]
+    of_cell: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows_of(own):
+        of_cell.setdefault((row["board"], row["variant"]), []).append(row)
+    parts = ["<h3>Operators</h3>\n", _kernels(of_cell, group, drawn=detail != "none")]
     boards = {"all": group.boards, "first board": group.boards[:1], "none": ()}[detail]
     for cell in group.cells:
-        rows = own[(own["board"] == cell.board) & (own["variant"] == cell.variant)]
-        if cell.board in boards and len(rows):
-            parts.append(_cell(group, cell.board, cell.variant, rows_of(rows), cell.synthetic))
+        rows = of_cell.get((cell.board, cell.variant))
+        if cell.board in boards and rows:
+            parts.append(_cell(group, cell.board, cell.variant, rows, cell.synthetic))
     if detail != "all":
         what = "of the first board only" if detail == "first board" else "left out"
         parts.append(
@@ -36,12 +39,15 @@ def operators(
     return "".join(parts)
 
 
-def _kernels(frame: pd.DataFrame, group: Group, *, drawn: bool) -> str:
+def _kernels(
+    of_cell: dict[tuple[str, str], list[dict[str, Any]]], group: Group, *, drawn: bool
+) -> str:
     """Return one stacked bar per cell; cells with the same shares to 0.1 % share a bar."""
     cells: dict[tuple[str, str], dict[str, float]] = {}
-    for row in rows_of(frame):
-        own = cells.setdefault((str(row["variant"]), str(row["board"])), {})
-        own[str(row["kernel"])] = own.get(str(row["kernel"]), 0.0) + float(row["share_percent"])
+    for (board, variant), operators_of in of_cell.items():
+        own = cells.setdefault((variant, board), {})
+        for row in operators_of:
+            own[row["kernel"]] = own.get(row["kernel"], 0.0) + float(row["share_percent"])
     cells = {key: own for key, own in cells.items() if not any(v != v for v in own.values())}  # noqa: PLR0124 - NaN
     largest: dict[str, float] = {}
     for own in cells.values():
