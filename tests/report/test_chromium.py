@@ -81,6 +81,11 @@ def test_every_letter_in_every_chart_can_be_read(browser, page, tmp_path, *, sch
     bright = scheme == "light" or media == "print"
     assert background > 0.9 if bright else background < 0.05
     assert len(charts) > 15
+    check_letters(charts, light)
+
+
+def check_letters(charts, light):
+    """Every word can be seen, stays in its chart, and covers no other."""
     for chart in charts:
         letters = chart["letters"]
         for k, (words, box) in enumerate(letters):
@@ -89,6 +94,14 @@ def test_every_letter_in_every_chart_can_be_read(browser, page, tmp_path, *, sch
             assert box[2] <= chart["frame"][2] + 1, words
             for other, place in letters[k + 1 :]:
                 assert not overlap(box, place), (chart["title"], words, other)
+
+
+def test_names_in_a_crowded_chart_cover_nothing(browser, tmp_path):
+    folder = ex.large_run(tmp_path, boards=1, variants=24, operators=3)
+    with Server(html_report(read_contents(folder)).encode(), None) as server:
+        browser.open(server.url)
+        picture, charts = browser.picture(), browser.evaluate(BOXES)
+    check_letters(charts, luminance(picture))
 
 
 def test_nothing_hangs_over_the_page(browser, page):
