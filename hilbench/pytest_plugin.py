@@ -92,6 +92,10 @@ def pytest_configure(config: pytest.Config) -> None:
     suite = getattr(option, "hil_suite", None)
     if suite and config.args_source is not pytest.Config.ArgsSource.ARGS:
         config.args.append(suite)
+    if suite and getattr(option, "xmlpath", None) and not worker:
+        from hilbench._pytest.junit import JunitNames  # noqa: PLC0415
+
+        config.pluginmanager.register(JunitNames(config, Path(suite)))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -226,15 +230,20 @@ def hil_gate(request: pytest.FixtureRequest) -> HilGate:
 # -- reports ----------------------------------------------------------------------------------------
 
 
-@pytest.hookimpl(wrapper=True)
+@pytest.hookimpl(hookwrapper=True)  # not wrapper: a user's pytest may be older than 8
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+) -> Generator[None, Any, None]:
     """Faults of the bench are errors, failures show the link; other tests are left alone."""
-    report = yield
-    if item.config.stash.get(_BENCH, None) is None or call.excinfo is None:
-        return report
-    error = call.excinfo.value
+    outcome = yield
+    if call.excinfo is not None and _BENCH in item.config.stash:
+        _explain(item, call.excinfo, outcome.get_result())
+
+
+def _explain(
+    item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException], report: pytest.TestReport
+) -> None:
+    error = excinfo.value
     if outcome := getattr(error, "hil_outcome", ""):
         report.user_properties.append(("hil_outcome", outcome))
     if report.failed:
@@ -242,12 +251,11 @@ def pytest_runtest_makereport(
         from hilbench.errors import EXIT_REGRESSION, HilbenchError  # noqa: PLC0415
 
         if isinstance(error, HilbenchError):
-            report.longrepr = call.excinfo.getrepr(style="value")
+            report.longrepr = excinfo.getrepr(style="value")
             if report.when != "teardown":  # setup is what JUnit and the terminal call an error
                 report.when = "call" if error.exit_code == EXIT_REGRESSION else "setup"
         for run, board in item.stash.get(MEASURED, []):
             report.sections += _link_sections(run, board)
-    return report
 
 
 def _link_sections(run: Run, board: str) -> list[tuple[str, str]]:

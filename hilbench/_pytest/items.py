@@ -17,6 +17,8 @@ from hilbench.gate.verdicts import CellVerdict, GateResult
 from hilbench.records import BoardConfig, SuiteConfig
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from hilbench._pytest.runs import Run
 
 OUTPUTS = "outputs"
@@ -125,6 +127,19 @@ class CellItem(_Item):
         for error in self.measured.errors(self.board.id, self.variant):
             if error.exit_code != 1:
                 raise error
+
+
+def check_oracle(row: pd.Series) -> None:
+    """Refuse to pass outputs that were compared with nothing.
+
+    Raises:
+        BaselineError: says why there is no oracle.
+    """
+    if row["tflm"] and math.isnan(row["agreement_tflm"]):
+        raise BaselineError(
+            f"{row['board']}[{row['variant']}]: outputs were not compared with TensorFlow Lite "
+            f"Micro's: {row['tflm']}"
+        )
 
 
 class OutputsItem(CellItem):

@@ -10,7 +10,7 @@ import pytest
 
 from hilbench._pytest.bench import Bench, Settings
 from hilbench._pytest.byte_log import ByteLog
-from hilbench._pytest.items import GateItem
+from hilbench._pytest.items import GateItem, check_oracle
 from hilbench._pytest.measuring import HilBench, HilGate, check_compared
 from hilbench._pytest.outcomes import Inconclusive, settle
 from hilbench._pytest.presence import absence
@@ -166,6 +166,18 @@ def test_only_new_cells_are_nothing_compared():
         BaselineError, match=r"^m4\[int8\]: compared nothing, and that is no pass; acc"
     ):
         check_compared([verdict("NEW")], "m4[int8]")
+
+
+def test_outputs_without_an_oracle_are_no_pass():
+    row = {"board": "m4", "variant": "int8", "tflm": "", "agreement_tflm": float("nan")}
+    check_oracle(row)  # float32: the host interpreter is the oracle
+    check_oracle(row | {"tflm": "tflite-micro 1", "agreement_tflm": 0.5})  # judged elsewhere
+    told = (
+        r"^m4\[int8\]: outputs were not compared with TensorFlow Lite Micro's: "
+        r"tflite-micro is not installed$"
+    )
+    with pytest.raises(BaselineError, match=told):
+        check_oracle(row | {"tflm": "tflite-micro is not installed"})
 
 
 def test_errors_come_back_with_their_type_and_sentence():
