@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hilbench import plugins
@@ -28,6 +28,7 @@ from tests.report import report_examples as ex
 positive = st.floats(1e-6, 1e9)
 
 
+@settings(deadline=None)
 @given(st.lists(positive, min_size=1, max_size=20), st.booleans())
 def test_a_scale_holds_its_values_and_its_ticks(values, log):
     scale = Scale.around(values, 10.0, 210.0, log=log)
@@ -62,6 +63,7 @@ def contrast(a, b):
     return (high + 0.05) / (low + 0.05)
 
 
+@settings(deadline=None)
 @given(st.floats(-1, 1), st.booleans())
 def test_letters_on_shades_have_contrast(shade, diverging):
     fill, ink = charts._fill(shade, diverging=diverging)
@@ -79,6 +81,7 @@ def test_luminance_is_wcags():
     assert contrast((118, 118, 118), (255, 255, 255)) == pytest.approx(4.54, abs=0.01)  # #767676
 
 
+@settings(deadline=None)
 @given(st.lists(st.none() | positive, min_size=1, max_size=9), st.booleans())
 def test_shades_go_from_best_to_worst_and_unknown_has_none(values, lower):
     got = shades(values, lower_is_better=lower)
@@ -89,6 +92,7 @@ def test_shades_go_from_best_to_worst_and_unknown_has_none(values, lower):
         assert ends == pytest.approx((0, 1) if lower else (1, 0))
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=12),
     st.booleans(),
@@ -104,6 +108,7 @@ def test_the_front_is_what_nothing_beats_in_both(places, lower):
     assert {(p.x, p.y) for p in best} == {(p.x, p.y) for p in points if p.variant not in beaten}
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 2000), st.floats(0, 300)), min_size=2, max_size=50))
 def test_a_path_in_steps_comes_back(points):
     text = path(points)
