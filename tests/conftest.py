@@ -7,7 +7,7 @@ import os
 import pytest
 from hypothesis import settings
 
-settings.register_profile("hilbench")  # how long an example takes is no property
+settings.register_profile("hilbench", deadline=None)  # how long an example takes is no property
 settings.load_profile("hilbench")
 
 

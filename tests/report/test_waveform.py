@@ -55,7 +55,7 @@ def current():
     return values
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     samples=st.integers(1, 9000), chunk=st.integers(1, 4000), lost=st.floats(0, 1), seed=st.integers(0, 99)
 )  # fmt: skip
