@@ -117,6 +117,8 @@ def _drawn(contents: Contents, record: SessionRecord, file: str) -> str:
     id_ = ident("windows", *cell)
     with closing(load_evidence(kept_file(contents.folder, record, file))) as evidence:
         trace = trace_of(evidence, cell, file)
+    if trace.samples == 0:
+        return paragraph(f"{file} holds no sample.")
     chart = waveform(trace, id_).replace("<svg ", '<svg class="wide" ', 1)
     synthetic = "SYNTHETIC, not a current of a chip. " if trace.emulated else ""
     caption = (
