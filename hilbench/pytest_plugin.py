@@ -115,6 +115,7 @@ def _bench(config: pytest.Config) -> Bench:
         from hilbench.config.defaults import default_boards_path  # noqa: PLC0415
 
         option = config.option
+        gate = config.rootpath / "gate.toml"
         paths = {name: Path(v) if (v := getattr(option, name)) else None for name in _PATHS}
         config.stash[_BENCH] = Bench(
             Settings(
@@ -125,7 +126,7 @@ def _bench(config: pytest.Config) -> Bench:
                 require=option.hil_require,
                 results=paths["hil_results"] or _default_results(config),
                 baseline=paths["hil_baseline"],
-                gate=paths["hil_gate"],
+                gate=paths["hil_gate"] or (gate if gate.exists() else None),
                 sessions=option.hil_sessions,
                 limit=option.hil_limit,
                 root=config.rootpath,

@@ -28,7 +28,7 @@ def project(pytester, monkeypatch):
 def run(project, *args):
     junit = project.path / "junit.xml"
     return project.runpytest_subprocess(
-        "-p", "no:randomly", f"--junitxml={junit}", "--hil-results=results", *args
+        "-p", "no:hypothesispytest", f"--junitxml={junit}", "--hil-results=results", *args
     )
 
 
@@ -207,6 +207,8 @@ def test_a_suite_is_tests_and_a_gate(project):
             assert {c.verdict for c in cells} == {"PASS"}
     """
     )
+    metrics = ["accuracy", "latency_median", "plan_bytes", "arena_bytes"]
+    (project.path / "gate.toml").write_text(f"schema = 1\n[gate]\nmetrics = {metrics}\n")
     gated = (*suite, f"--hil-baseline={baseline}")
     second = run(project, *gated, "-v")
     second.stdout.fnmatch_lines([
@@ -231,6 +233,7 @@ def test_a_suite_is_tests_and_a_gate(project):
     assert told["test_memory[m4-mlp_int8]"] == "failure"
     assert told["test_memory[m4-student_int8]"] == "passed"
     assert told["m4[student_int8]::accuracy"] == "error"
+    assert "m4[student_int8]::zlib_bytes" not in told  # gate.toml leaves it out
     assert told["m4[mlp_int8]::latency_median"] == "failure"
     assert len(runs(project)) == 1 + 1 + 2  # one for all items of the suite, one a test's variant
 
