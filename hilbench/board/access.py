@@ -6,6 +6,7 @@ Holds at most one connection, and none while somebody else needs the port.
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -54,8 +55,24 @@ class Access:
         self._on_emulator = on_emulator
         self.switch: PowerSwitch | None = None
         self._link: Link | None = None
+        self._interrupted = threading.Event()
         if config.power is not None:
             self.switch = plugins.load("switches", config.power.driver).open_switch(config)
+
+    def interrupt(self) -> None:
+        """End whatever another thread waits for on the link, within a quarter of a second."""
+        self._interrupted.set()
+
+    def _check(self) -> None:
+        """Say why the board is silent.
+
+        Raises:
+            BoardError: a person has interrupted, or the emulator has died.
+        """
+        if self._interrupted.is_set():
+            raise BoardError(f"board {self.config.id}: interrupted; run it again")
+        if self.emulated is not None:
+            self.emulated.check_alive()
 
     # -- port -----------------------------------------------------------------------------------
 
@@ -97,7 +114,7 @@ class Access:
                     raise
                 time.sleep(_LOOK_S)
         link = tapped(link, self.config.id)
-        self._link = link if self.emulated is None else WatchedLink(link, self.emulated)
+        self._link = WatchedLink(link, self._check)
         return BoardClient(self._link, self.config.id, self.config.timeouts, baud=self.config.baud)
 
     def disconnect(self) -> None:

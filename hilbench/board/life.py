@@ -119,8 +119,10 @@ class OpenBoard:
     def cut(self) -> None:
         """Take the supply away, where hilbench has it, from a board that another thread uses.
 
-        Its link stays: a port that closes under a thread may become another file's descriptor.
+        Its link stays: a port that closes under a thread may become another file's descriptor. The
+        thread hears of it when the line is quiet.
         """
+        self.access.interrupt()
         if self.metering is not None:
             self.metering.close()
         if self.access.switch is not None:

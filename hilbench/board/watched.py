@@ -1,20 +1,21 @@
-"""A link to an emulated board that hears of the emulator's death, not of the silence after it."""
+"""A link that hears why a board is silent: its emulator died, or a person has interrupted."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
-from hilbench.interfaces import EmulatedBoard, Link
+from hilbench.interfaces import Link
 
 _LOOK_S = 0.25
 
 
 class WatchedLink:
-    """Looks after the emulator whenever the line is quiet."""
+    """Asks ``check`` whenever the line is quiet; it raises what ends the waiting."""
 
-    def __init__(self, link: Link, emulated: EmulatedBoard) -> None:
+    def __init__(self, link: Link, check: Callable[[], None]) -> None:
         self._link = link
-        self._emulated = emulated
+        self._check = check
 
     def write(self, data: bytes, timeout_s: float) -> None:
         """Send all bytes; see interfaces.Link."""
@@ -24,7 +25,7 @@ class WatchedLink:
         """Return what has arrived within ``timeout_s``; see interfaces.Link.
 
         Raises:
-            BoardError: the emulator has died.
+            BoardError: what ``check`` says.
         """
         deadline_s = time.monotonic() + timeout_s
         while True:
@@ -33,7 +34,7 @@ class WatchedLink:
                 return data
             if left_s <= _LOOK_S:
                 return b""
-            self._emulated.check_alive()
+            self._check()
 
     def close(self) -> None:
         """Close; may be called twice."""

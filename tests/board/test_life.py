@@ -115,11 +115,11 @@ def test_a_cut_takes_meter_and_switch_and_leaves_the_link():
     switch = SimpleNamespace(set_power=lambda *, on, timeout_s: done.append(("switch", on)))
     metering = SimpleNamespace(close=lambda: done.append("meter"))
     config = BoardConfig("desk", firmware="posix")
-    board = OpenBoard(
-        config, None, None, None, None, SimpleNamespace(switch=switch), False, metering=metering
-    )
+    access = SimpleNamespace(switch=switch, interrupt=lambda: done.append("link hears"))
+    board = OpenBoard(config, None, None, None, None, access, False, metering=metering)
     board.cut()
-    assert done == ["meter", ("switch", False)]
+    assert done == ["link hears", "meter", ("switch", False)]
     done.clear()
-    replace(board, access=SimpleNamespace(switch=None), metering=None).cut()
-    assert done == []
+    access.switch = None
+    replace(board, metering=None).cut()
+    assert done == ["link hears"]
