@@ -85,6 +85,12 @@ class GateResult:
             return EXIT_INCONCLUSIVE
         return EXIT_PASS if all(c.verdict in GOOD for c in self.cells) else EXIT_INCONCLUSIVE
 
+    @property
+    def only_inconclusive(self) -> bool:
+        """Say whether INCONCLUSIVE cells alone make it exit 4: nothing stale, missing or invalid."""
+        bad = {cell.verdict for cell in self.cells} - GOOD
+        return bad == {"INCONCLUSIVE"} and not self.stale
+
     def headline(self) -> str:
         """One line: PASS, FAIL or UNDECIDED, the counts, and the worst cell."""
         counts = ", ".join(f"{n} {v}" for v in WORST_FIRST if (n := self.counts[v])) or "no cell"

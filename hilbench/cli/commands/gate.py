@@ -11,13 +11,15 @@ from hilbench.cli.common import (
     load_boards_file,
     run_folder,
 )
+from hilbench.errors import EXIT_PASS
 
 HELP = "compare a run with a baseline: a verdict per board, variant and metric"
 EXAMPLES = """\
   hilbench gate                                        the newest run, baselines/<suite>.toml
   hilbench gate RUN --baseline baselines/digits.toml --config gate.toml
   hilbench gate RUN --board m4 --all                   one board, and what passed, too
-  hilbench gate RUN --confirm                          measure what failed again before saying so"""
+  hilbench gate RUN --confirm                          measure what failed again before saying so
+  hilbench gate --annotate github                      in GitHub Actions: beside the accepted number"""
 DEFAULT_CONFIG = Path("gate.toml")
 
 
@@ -34,6 +36,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--board", action="append", default=[], metavar="ID", help="gate this one; may be repeated"
     )
     parser.add_argument("--all", action="store_true", help="also show what passed")
+    parser.add_argument(
+        "--allow-inconclusive",
+        action="store_true",
+        help="exit 0 where INCONCLUSIVE cells are all that is wrong",
+    )
+    parser.add_argument(
+        "--annotate", choices=("github",), help="also print annotations of what did not pass"
+    )
     confirm = parser.add_argument_group("measure flagged cells again")
     confirm.add_argument("--confirm", action="store_true", help="judge fresh sessions of them")
     confirm.add_argument(
@@ -56,7 +66,8 @@ def run(args: argparse.Namespace) -> int:
 
     folder = run_folder(args)
     measured = snapshot(folder)
-    baseline = load_baseline(args.baseline or Path("baselines") / f"{measured.suite}.toml")
+    accepted = args.baseline or Path("baselines") / f"{measured.suite}.toml"
+    baseline = load_baseline(accepted)
     file = args.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
     config = GateConfig() if file is None else load_gate(file)
     today = date.today()  # noqa: DTZ011 - waivers end on a local day
@@ -78,8 +89,18 @@ def run(args: argparse.Namespace) -> int:
         )
     else:
         result = judge(measured, baseline, config, today=today, boards=args.board)
+    allowed = args.allow_inconclusive and result.only_inconclusive
+    code = EXIT_PASS if allowed else result.exit_code
     try:
         print_gate(result, console, everything=args.all)
+        if allowed:
+            n = result.counts["INCONCLUSIVE"]
+            print(f"{n} INCONCLUSIVE, allowed: exit code 0, and no PASS", flush=True)
+        if args.annotate:
+            from hilbench.report.annotations import github_annotations  # noqa: PLC0415
+
+            for line in github_annotations(result, accepted, accepted.read_text()):
+                print(line, flush=True)
     except BrokenPipeError:  # the verdict decides the exit code, not who reads it
-        return result.exit_code
-    return result.exit_code
+        return code
+    return code
