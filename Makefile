@@ -16,11 +16,13 @@ demo: packages venv firmware ## bench the zoo on five emulated boards and show t
 test: packages-dev venv firmware check ## lint, types, contracts, and every test
 	HILBENCH_NO_SKIPS=1 $(BIN)/python -m pytest
 
-check: venv ## ruff, mypy, import contracts, generated files, clang-format
+check: venv ## ruff, mypy, import contracts, the CI recipe, generated files, clang-format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows docs/ci/hilbench.yml
+	$(BIN)/check-jsonschema --builtin-schema custom.github-workflows-require-timeout docs/ci/hilbench.yml
 	$(BIN)/python -m hilbench.protocol.generate_c --check
 	$(BIN)/python -m hilbench.models.planner.generate_c --check
 	$(MAKE) -C device_firmware format-check
