@@ -95,6 +95,15 @@ class Checkout:
         return self.folder / baseline
 
 
+def exits(folder, code):
+    """Make a hilbench that does nothing else; returns its folder, for PATH."""
+    tools = folder / "bin"
+    tools.mkdir()
+    (tools / "hilbench").write_text(f'#!/bin/sh\necho "$@" >>{folder}/called\nexit {code}\n')
+    (tools / "hilbench").chmod(0o755)
+    return tools
+
+
 def test_the_page_shows_the_file():
     page = (ROOT / "docs/ci.md").read_text()
     assert f"```yaml\n{FILE.read_text()}```" in page
@@ -119,14 +128,28 @@ def test_no_step_puts_an_expression_into_a_script(job):
     ],
 )
 def test_measure_says_by_cause_why_it_failed(tmp_path, job, code, annotation):
-    tools = tmp_path / "bin"
-    tools.mkdir()
-    (tools / "hilbench").write_text(f"#!/bin/sh\nexit {code}\n")
-    (tools / "hilbench").chmod(0o755)
     expected = annotation[job] if isinstance(annotation, dict) else annotation
-    exit_code, said = Checkout(tmp_path / "repo", tools).step(job, "Measure")
+    exit_code, said = Checkout(tmp_path / "repo", exits(tmp_path, code)).step(job, "Measure")
     assert exit_code == code
     assert said.startswith(expected) if expected else said == ""
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 3, 4])
+def test_the_benchs_gate_ends_as_the_gate_does(tmp_path, code):
+    checkout = Checkout(tmp_path / "repo", exits(tmp_path, code))
+    (checkout.folder / "results/20260101-000000-digits").mkdir(parents=True)
+    exit_code, said = checkout.step("bench", "Gate", ALLOW_INCONCLUSIVE="")
+    assert exit_code == code
+    assert said.startswith("::error title=") == (code in {2, 3})
+    assert checkout.step("bench", "Gate", ALLOW_INCONCLUSIVE="yes")[0] == code
+    on_main, on_pull_request = (tmp_path / "called").read_text().splitlines()
+    assert on_main.startswith("gate results/20260101-000000-digits --baseline baselines/bench.toml")
+    assert on_pull_request == f"{on_main} --allow-inconclusive"
+
+
+def test_boards_that_are_there_are_no_news(tmp_path):
+    checkout = Checkout(tmp_path / "repo", exits(tmp_path, 0))
+    assert checkout.step("bench", "Boards are there") == (0, "")
 
 
 @pytest.fixture(scope="module")
@@ -191,9 +214,8 @@ def test_the_bench_job(tmp_path):
     boards = tmp_path / "boards.toml"
     boards.write_text(STAND_INS)
     env = {"BOARDS": str(boards), "ALLOW_INCONCLUSIVE": "yes"}
-    for name in ("Boards are there", "Measure"):
-        code, said = checkout.step("bench", name, **env)
-        assert code == 0, said
+    code, said = checkout.step("bench", "Measure", **env)
+    assert code == 0, said
     baseline = checkout.accept("baselines/bench.toml")
     lines = baseline.read_text().split("\n")
     at = next(k for k, line in enumerate(lines) if line.startswith("latency_median = "))
