@@ -400,8 +400,11 @@ class _Session:
         result = [OperatorEnergy()] * count
         for place, k in enumerate(seen):
             own = [*runs[place :: len(seen)], *idles]
-            gross = session_energy(own, recording.spec, recording.setup, marker_each=True).gross
-            result[k] = OperatorEnergy(gross.energy_uj, gross.absolute_uj)
+            found_k = session_energy(own, recording.spec, recording.setup, marker_each=True)
+            # An operator recurs in step with itself: its edges' error may be the same every time.
+            sample_uj = found_k.mean_mw * 1e3 / recording.spec.sample_hz
+            half_width_uj = math.hypot(found_k.gross.absolute_uj, sample_uj)
+            result[k] = OperatorEnergy(found_k.gross.energy_uj, half_width_uj)
         return tuple(result), Captured(recording, tuple(windows))
 
 

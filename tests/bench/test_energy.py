@@ -25,6 +25,7 @@ from hilbench.errors import (
 from hilbench.measurement.power import mlperf
 from hilbench.power import MeterIdentity
 from hilbench.protocol.messages import RunFlag
+from hilbench.recordings import load_evidence
 from hilbench.records import FlasherConfig, MeterConfig
 from hilbench.runs import read_journal
 from hilbench.runs.energy_columns import ENERGY_COLUMNS, MEASURED
@@ -115,6 +116,11 @@ def test_operators_have_their_energy_where_they_can_be_seen():
     assert long == pytest.approx(true_uj(0.003), rel=0.01)
     assert short == pytest.approx(true_uj(0.0012), rel=0.01)
     assert too_short is None
+    widths = found.record.operators_absolute_uj
+    assert widths[1] is None
+    for seconds, uj, half_width in ((0.003, long, widths[0]), (0.0012, short, widths[2])):
+        assert abs(uj - true_uj(seconds)) <= half_width < 0.2 * uj
+    assert len(found.captures["-operators"].windows) == 2 + 10 * 2  # idle around, two seen
 
 
 def test_a_probe_and_the_meter_s_own_words_are_warnings(monkeypatch):
@@ -311,6 +317,10 @@ def test_a_session_without_energy_ends_its_cell_and_no_other(
     assert (errors[second], np.isnan(energy[first]), energy[second] > 0) == ("", True, True)
     (record,) = [r for r in read_journal(outcome.folder).records if isinstance(r, ErrorRecord)]
     assert (record.variant, record.session) == (first, 1)
+    kept = f"energy/m4-energy/{first}-1-refused.npz"
+    assert (kept in record.sentence) == (outcome.folder / kept).exists() == (fault == "window")
+    if fault == "window":
+        assert load_evidence(outcome.folder / kept).end.samples > 0
     assert len(calls) == 2 + 2 * 2  # each session of the other cell has a probe and its windows
 
 
