@@ -14,7 +14,15 @@ from numpy.typing import ArrayLike
 from hilbench.bench.energy import EnergyRequest
 from hilbench.bench.prepare import PreparedVariant, prepare_variant
 from hilbench.bench.progress import Progress
-from hilbench.bench.runner import Runner
+from hilbench.bench.resume import (
+    Before,
+    before,
+    check_resumable,
+    check_same,
+    clear_unacknowledged,
+    run_inputs,
+)
+from hilbench.bench.runner import Runner, variant_record
 from hilbench.board.signals import uninterrupted
 from hilbench.config import load_boards
 from hilbench.config.defaults import default_boards_path
@@ -30,9 +38,10 @@ from hilbench.errors import (
 )
 from hilbench.models.vectors import RawVectors, load_vectors
 from hilbench.records import BoardConfig, SuiteConfig, VariantConfig, VectorsConfig
-from hilbench.runs import Journal, load, seal
-from hilbench.runs.provenance import provenance
+from hilbench.runs import Journal, load, read_journal, seal
+from hilbench.runs.provenance import provenance, resumed
 from hilbench.runs.schema import State
+from hilbench.runs.sums import check_sums
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,13 +57,14 @@ class Outcome:
     folder: Path
     errors: tuple[HilbenchError, ...]
     interrupted: bool = False
+    earlier: frozenset[int] = frozenset()  # exit codes of errors before the run was resumed
 
     @property
     def exit_code(self) -> int:
         """Wrong outputs first (a fact about the firmware), then what could not be measured."""
         if self.interrupted:
             return EXIT_INTERRUPTED
-        codes = {e.exit_code for e in self.errors}
+        codes = {e.exit_code for e in self.errors} | self.earlier
         for code in (EXIT_REGRESSION, EXIT_COULD_NOT_MEASURE, EXIT_USAGE):
             if code in codes:
                 return code
@@ -71,6 +81,7 @@ def run_suite(
     files: Sequence[Path] = (),
     energy: EnergyRequest | None = None,
     abba: tuple[str, str] | None = None,
+    resume: Path | None = None,
 ) -> Outcome:
     """Measure every variant of a suite on every board.
 
@@ -83,9 +94,12 @@ def run_suite(
         files: configuration files whose hashes go into the provenance.
         energy: how boards with a power meter measure; None: as EnergyRequest() says.
         abba: two variants whose sessions take turns, A B B A, so that a drift hits both alike.
+        resume: folder of an interrupted run to go on with: only missing sessions are measured. A
+            cell or board that failed stays failed.
 
     Raises:
         HilbenchError: nothing at all could be measured because of one common fault.
+        UsageError: the run to resume is complete, or was started with something else.
 
     Ctrl-C ends the run early: boards are off, the run folder is readable, ``interrupted`` is set.
     """
@@ -99,17 +113,24 @@ def run_suite(
     for name in abba or ():
         if name in failed:  # a comparison with half of it missing is none
             raise failed[name]
-    journal = Journal.create(
-        results,
-        provenance(
-            suite.name,
-            cells=tuple((b.id, v.name) for b in boards for v in suite.variants),
-            sessions=suite.sessions,
-            warm_up=suite.warm_up,
-            iterations=suite.iterations,
-            files=files,
-        ),
-    )
+    energy = energy or EnergyRequest()
+    inputs = run_inputs(suite, boards, prepared, limit=limit, energy=energy, abba=abba)
+    done = Before()
+    if resume is not None:
+        journal, done = _resume(resume, prepared, inputs)
+    else:
+        journal = Journal.create(
+            results,
+            provenance(
+                suite.name,
+                cells=tuple((b.id, v.name) for b in boards for v in suite.variants),
+                sessions=suite.sessions,
+                warm_up=suite.warm_up,
+                iterations=suite.iterations,
+                files=files,
+                inputs=inputs,
+            ),
+        )
     runner = Runner(
         variants=prepared,
         failed_variants=failed,
@@ -119,13 +140,15 @@ def run_suite(
         iterations=suite.iterations,
         journal=journal,
         progress=progress or Progress(),
-        energy=energy or EnergyRequest(),
+        energy=energy,
         abba=abba,
+        before=done,
     )
     state: State = "failed"
     try:
         runner.run()
-        state = "complete"
+        lost = any(isinstance(error, StoreError) for error in runner.errors)
+        state = "failed" if lost else "complete"
     except KeyboardInterrupt:
         state = "interrupted"
     finally:
@@ -135,7 +158,29 @@ def run_suite(
                 seal(journal.folder)
             except StoreError as error:
                 runner.errors.append(error)
-    return Outcome(journal.folder, tuple(runner.errors), interrupted=state == "interrupted")
+    return Outcome(
+        journal.folder,
+        tuple(runner.errors),
+        interrupted=state == "interrupted",
+        earlier=done.exit_codes,
+    )
+
+
+def _resume(
+    folder: Path, prepared: Sequence[PreparedVariant], inputs: dict[str, str]
+) -> tuple[Journal, Before]:
+    """Check everything before the first byte of the run is changed."""
+    check_sums(folder)
+    contents = read_journal(folder)
+    check_resumable(contents, inputs)
+    done = before(contents)
+    by_name = {v.config.name: v for v in prepared}
+    for (board, name), record in done.variants.items():
+        if name in by_name:
+            check_same(record, variant_record(board, by_name[name]), f"variant {name}")
+    journal = Journal.resume(folder, contents, resumed())
+    clear_unacknowledged(folder, contents, done)
+    return journal, done
 
 
 def _prepare(

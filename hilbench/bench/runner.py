@@ -14,6 +14,7 @@ from hilbench import plugins
 from hilbench.bench.energy import EnergyRequest
 from hilbench.bench.prepare import PreparedVariant
 from hilbench.bench.progress import Progress
+from hilbench.bench.resume import Before, check_same
 from hilbench.bench.session import SessionData, SessionPlan, measure_session
 from hilbench.board.images import find_image
 from hilbench.board.life import OpenBoard, open_board
@@ -64,6 +65,7 @@ class Runner:
     progress: Progress
     energy: EnergyRequest = field(default_factory=EnergyRequest)
     abba: tuple[str, str] | None = None  # two variants whose sessions take turns
+    before: Before = field(default_factory=Before)  # of a run that goes on
     errors: list[HilbenchError] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -81,7 +83,7 @@ class Runner:
         """
         for board in self.boards:
             # Each session runs every vector once; warm-up and iterations are not vectors.
-            total = sum(len(v.vectors.x) for v in self.variants) * self.sessions
+            total = sum(len(v.vectors.x) * len(self._missing(board.id, v)) for v in self.variants)
             self.progress.add(board.id, total)
         threads = [
             threading.Thread(target=self._board_thread, args=(board,), name=f"board-{board.id}")
@@ -98,6 +100,9 @@ class Runner:
             raise
         if self._crashes:
             raise self._crashes[0]
+
+    def _missing(self, board_id: str, variant: PreparedVariant) -> tuple[int, ...]:
+        return self.before.missing(board_id, variant.config.name, self.sessions)
 
     def _stop(self) -> None:
         """Take every board away from its thread, then wait for the threads to notice.
@@ -150,8 +155,10 @@ class Runner:
 
     def _measure_board(self, config: BoardConfig) -> None:
         for name, error in self.failed_variants.items():
-            self._record(error, config.id, name, None)
-        if not self.variants:
+            if self.before.missing(config.id, name, self.sessions):
+                self._record(error, config.id, name, None)
+        variants_left = [v for v in self.variants if self._missing(config.id, v)]
+        if not variants_left:
             self.progress.set(config.id, state="nothing to measure")
             return
         image = find_image(config.firmware)
@@ -161,7 +168,9 @@ class Runner:
                 f"{' and '.join(self.abba)} cannot take turns; leave out --abba, or this board"
             )
         with tempfile.TemporaryDirectory(prefix="hilbench-") as folder:
-            for number, (flashed, variants) in enumerate(self._loads(config, image, Path(folder))):
+            for number, (flashed, variants) in enumerate(
+                self._loads(config, image, variants_left, Path(folder))
+            ):
                 with (
                     open_board(
                         config, flashed, lambda state: self._enter(config.id, state), self._started
@@ -169,7 +178,7 @@ class Runner:
                     self._cut_by_ctrl_c(board),
                 ):
                     if number == 0:
-                        self.journal.append(board_record(board, image))
+                        self._introduce(board, image)
                     self._measure_cells(board, variants)
                     if self._stopping.is_set():
                         return
@@ -185,24 +194,36 @@ class Runner:
             raise BoardError(f"board {board_id}: interrupted before {state}; run it again")
         self.progress.set(board_id, state=state)
 
+    def _introduce(self, board: OpenBoard, image: Image) -> None:
+        """Keep who answered; a run that goes on must meet the same board."""
+        record = board_record(board, image)
+        if (known := self.before.boards.get(record.board)) is None:
+            self.journal.append(record)
+        else:
+            check_same(known, record, f"board {record.board}")
+
     def _loads(
-        self, config: BoardConfig, image: Image, folder: Path
+        self, config: BoardConfig, image: Image, variants: Sequence[PreparedVariant], folder: Path
     ) -> Iterator[tuple[Image, Sequence[PreparedVariant]]]:
         """What to flash for which variants: one image for all, or one each where plans are in it."""
         if needs_resident(image) is None:
-            yield image, self.variants
+            yield image, variants
             return
-        for variant in self.variants:
+        for variant in variants:
             try:
                 patched = patch_image(image, variant.plan, folder)
             except ModelTooLargeError as error:
-                self.journal.append(variant_record(config.id, variant))
+                if (config.id, variant.config.name) not in self.before.variants:
+                    self.journal.append(variant_record(config.id, variant))
                 self._record(error, config.id, variant.config.name, None)
-                self.progress.shorten(config.id, len(variant.vectors.x) * self.sessions)
+                missing = len(self._missing(config.id, variant))
+                self.progress.shorten(config.id, len(variant.vectors.x) * missing)
                 continue
             yield patched, [variant]
 
-    def _order(self, variants: Sequence[PreparedVariant]) -> Iterator[tuple[PreparedVariant, int]]:
+    def _order(
+        self, board_id: str, variants: Sequence[PreparedVariant]
+    ) -> Iterator[tuple[PreparedVariant, int]]:
         """Every session of every variant, one variant after the other, but for a pair in ABBA order."""
         pair = [v for name in self.abba or () for v in variants if v.config.name == name]
         if pair:
@@ -212,17 +233,17 @@ class Runner:
                 yield variant, counts[variant.config.name]
         for variant in variants:
             if variant not in pair:
-                yield from ((variant, number) for number in range(1, self.sessions + 1))
+                yield from ((variant, number) for number in self._missing(board_id, variant))
 
     def _measure_cells(self, board: OpenBoard, variants: Sequence[PreparedVariant]) -> None:
         """All sessions; a fault ends its cell, a dead board raises."""
         board_id = board.config.id
         driver = plugins.load("power", board.config.meter.driver)
         estimate = driver.estimate(board.config) if board.metering is None else None
-        begun: set[str] = set()
+        begun = {name for at, name in self.before.variants if at == board_id}
         failed: set[str] = set()
         pair: dict[str, list[Budget]] = {}  # in ABBA order: gross energy of each session
-        for variant, number in self._order(variants):
+        for variant, number in self._order(board_id, variants):
             name = variant.config.name
             if self._stopping.is_set():
                 return
@@ -277,7 +298,7 @@ class Runner:
             self._record(cause, board_id, name, number)
             if not _board_survives(cause) and not self._stopping.is_set():
                 _bring_back(board, name)
-            remaining = self.sessions - number + 1
+            remaining = sum(n >= number for n in self._missing(board_id, variant))
             self.progress.shorten(board_id, remaining * len(variant.vectors.x) - done)
             return None
         self._judge(record, variant)

@@ -26,6 +26,7 @@ def bench_and_print(
     files: Sequence[Path],
     energy: EnergyRequest | None = None,
     abba: tuple[str, str] | None = None,
+    resume: Path | None = None,
 ) -> int:
     """Bench a suite; returns the exit code."""
     console = PipeConsole()
@@ -39,6 +40,7 @@ def bench_and_print(
             files=[*files, *files_of(boards)],
             energy=energy,
             abba=abba,
+            resume=resume,
         )
     for error in outcome.errors:
         if isinstance(error, StoreError):  # the tables below may lack what could not be kept
@@ -47,4 +49,5 @@ def bench_and_print(
         print_run(outcome.folder, console)
         if outcome.interrupted:
             console.print(f"interrupted: boards are off; what was measured is in {outcome.folder}")
+            console.print(f"go on with: hilbench run --resume {outcome.folder}")
     return outcome.exit_code

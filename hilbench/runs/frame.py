@@ -25,6 +25,7 @@ from hilbench.runs.schema import (
     EndRecord,
     EnergyRecord,
     ErrorRecord,
+    ResumedRecord,
     SessionRecord,
     VariantRecord,
 )
@@ -114,8 +115,12 @@ def comparisons_frame(path: str | Path) -> pd.DataFrame:
 
 def run_state(contents: JournalContents) -> str:
     """Return complete, interrupted or failed; a journal without an end was interrupted."""
-    ends = [r for r in contents.records if isinstance(r, EndRecord)]
-    return ends[-1].state if ends else "interrupted"
+    for record in reversed(contents.records):
+        if isinstance(record, EndRecord):
+            return record.state
+        if isinstance(record, ResumedRecord):  # and killed again: an older end is not its end
+            break
+    return "interrupted"
 
 
 def cells(contents: JournalContents) -> list[Cell]:

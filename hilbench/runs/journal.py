@@ -8,6 +8,7 @@ them.
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
 import hashlib
 import io
 import json
@@ -26,11 +27,13 @@ from hilbench.runs.schema import (
     EndRecord,
     ProvenanceRecord,
     Record,
+    ResumedRecord,
     SessionRecord,
     State,
     from_dict,
     to_dict,
 )
+from hilbench.runs.upgrade import upgrade
 
 JOURNAL = "journal.jsonl"
 
@@ -68,11 +71,54 @@ class Journal:
             folder = _new_folder(root, provenance.run_id)
             journal = cls(folder, folder.name)
             journal._file = os.open(folder / JOURNAL, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            fcntl.flock(journal._file, fcntl.LOCK_EX)  # nobody resumes what still goes on
             _sync_folder(folder)
             _sync_folder(root)
         except OSError as error:
             raise StoreError(f"{root}: cannot make a run folder ({error.strerror})") from error
         journal.append(replace(provenance, run_id=folder.name))
+        return journal
+
+    @classmethod
+    def resume(cls, folder: Path, checked: JournalContents, resumed: ResumedRecord) -> Journal:
+        """Open the journal of a run that was interrupted or killed, and write that it goes on.
+
+        A torn last line was never acknowledged: it is cut off and kept in the resumed record.
+
+        Args:
+            folder: of the run.
+            checked: what the caller read and decided upon.
+            resumed: who goes on.
+
+        Raises:
+            StoreError: damaged, changed since, another process writes it, or not written.
+        """
+        path = folder / JOURNAL
+        journal = cls(folder, folder.name)
+        try:
+            journal._file = os.open(path, os.O_RDWR | os.O_APPEND)
+            try:
+                fcntl.flock(journal._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise StoreError(
+                    f"{path}: another process writes it; the run goes on, wait for its end"
+                ) from error
+            contents = read_journal(folder)
+            if contents != checked:
+                raise StoreError(f"{path}: was written meanwhile; resume it again")
+            data = path.read_bytes()
+            if contents.torn is not None:
+                os.ftruncate(journal._file, data.rindex(b"\n") + 1)
+            elif not data.endswith(b"\n"):  # a whole record, killed before its newline
+                os.write(journal._file, b"\n")
+            os.fsync(journal._file)
+            journal.append(replace(resumed, torn=contents.torn or ""))
+        except OSError as error:
+            journal.close()
+            raise StoreError(f"{path}: cannot be resumed ({error.strerror})") from error
+        except StoreError:
+            journal.close()
+            raise
         return journal
 
     def append(self, record: Record) -> None:
@@ -161,17 +207,20 @@ def read_journal(folder: Path) -> JournalContents:
             torn = last.decode(errors="replace")
         else:  # whole, only the newline is missing
             lines.append(last)
-    records = tuple(_record(line, f"{path}: line {n}") for n, line in enumerate(lines, start=1))
+    parsed = [_whole(line, f"{path}: line {n}") for n, line in enumerate(lines, start=1)]
+    records = tuple(
+        from_dict(values, f"{path}: line {n}") for n, values in enumerate(upgrade(parsed), start=1)
+    )
     if not records or not isinstance(records[0], ProvenanceRecord):
         raise StoreError(f"{path}: does not begin with a provenance record; nothing was measured")
     return JournalContents(records[0], records, torn)
 
 
-def _record(line: bytes, where: str) -> Record:
+def _whole(line: bytes, where: str) -> Mapping[str, Any]:
     values = _parse(line)
     if values is None:
         raise StoreError(f"{where}: damaged; restore the file, its other lines may be as wrong")
-    return from_dict(values, where)
+    return values
 
 
 def _parse(line: bytes) -> Mapping[str, Any] | None:

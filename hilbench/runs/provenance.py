@@ -7,14 +7,14 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
 import hilbench
 from hilbench.errors import StoreError
 from hilbench.runs.journal import utc_now
-from hilbench.runs.schema import ProvenanceRecord
+from hilbench.runs.schema import ProvenanceRecord, ResumedRecord
 
 PACKAGES = (
     "ai-edge-litert", "cobs", "numpy", "pandas", "pyarrow", "pyelftools", "pyserial", "tflite",
@@ -33,6 +33,7 @@ def provenance(
     warm_up: int,
     iterations: int,
     files: Sequence[Path] = (),
+    inputs: Mapping[str, str] | None = None,
 ) -> ProvenanceRecord:
     """Collect it.
 
@@ -43,6 +44,7 @@ def provenance(
         warm_up: untimed inferences of each session.
         iterations: timed inferences of each session.
         files: configuration files to hash.
+        inputs: what a resumed run must have again: name to value or SHA-256.
 
     Raises:
         StoreError: one of the files cannot be read.
@@ -66,6 +68,20 @@ def provenance(
         sessions=sessions,
         warm_up=warm_up,
         iterations=iterations,
+        inputs=dict(inputs or {}),
+    )
+
+
+def resumed() -> ResumedRecord:
+    """Return who goes on with a run, and when."""
+    commit, dirty = git_state(_CHECKOUT)
+    return ResumedRecord(
+        resumed_utc=utc_now().isoformat(timespec="seconds"),
+        hilbench=hilbench.__version__,
+        git_commit=commit,
+        git_dirty=dirty,
+        packages=installed_versions(),
+        argv=tuple(sys.argv),
     )
 
 

@@ -1,7 +1,8 @@
 """The records of a journal, in the order they are written.
 
 provenance, then for each board: board, then for each variant: variant, session ..., at last end.
-An error record may stand anywhere, comparisons stand behind the sessions that they compare. A record is one line of journal.jsonl: its fields and ``kind``.
+An error record may stand anywhere, comparisons stand behind the sessions that they compare. An
+interrupted run that was resumed goes on behind its end, if it got that far, with resumed. A record is one line of journal.jsonl: its fields and ``kind``.
 Nothing derived is stored but what needs data that are not kept: the frame does the arithmetic.
 """
 
@@ -19,7 +20,8 @@ from hilbench.measurement.latency import TicksSummary
 from hilbench.measurement.memory import ImageMemory
 from hilbench.records import ClockInfo, LinkFigures, MemoryFigures, PlannedOperator
 
-SCHEMA = 1
+SCHEMA = 2  # a change of a record's meaning: see upgrade.py
+OLDEST_SCHEMA = 1
 State = Literal["complete", "interrupted", "failed"]
 
 
@@ -43,6 +45,7 @@ class ProvenanceRecord:
     sessions: int
     warm_up: int
     iterations: int
+    inputs: dict[str, str] = field(default_factory=dict)  # what a resumed run must have again
     schema: int = SCHEMA
 
 
@@ -173,8 +176,22 @@ class ErrorRecord:
 
 
 @dataclass(frozen=True)
+class ResumedRecord:
+    """The run goes on from here, some time after it was interrupted or killed."""
+
+    KIND: ClassVar[str] = "resumed"
+    resumed_utc: str  # ISO 8601
+    hilbench: str  # version
+    git_commit: str | None
+    git_dirty: bool | None
+    packages: dict[str, str]  # name to version
+    argv: tuple[str, ...]
+    torn: str = ""  # line that was cut off while it was written; nobody was told it was kept
+
+
+@dataclass(frozen=True)
 class EndRecord:
-    """The last line. Without it the run was killed."""
+    """The last line, unless the run was resumed. Without it the run was killed."""
 
     KIND: ClassVar[str] = "end"
     state: State
@@ -188,6 +205,7 @@ Record = (
     | SessionRecord
     | ComparisonRecord
     | ErrorRecord
+    | ResumedRecord
     | EndRecord
 )
 KINDS: dict[str, type[Record]] = {
@@ -199,6 +217,7 @@ KINDS: dict[str, type[Record]] = {
         SessionRecord,
         ComparisonRecord,
         ErrorRecord,
+        ResumedRecord,
         EndRecord,
     )
 }
@@ -224,8 +243,8 @@ def from_dict(values: Mapping[str, Any], where: str = "record") -> Record:
         raise StoreError(f"{where}: unknown kind {kind!r}; known: {', '.join(KINDS)}")
     if kind == ProvenanceRecord.KIND and values.get("schema") != SCHEMA:
         raise StoreError(
-            f"{where}: journal has schema {values.get('schema')!r}, this hilbench reads {SCHEMA}; "
-            f"read it with the hilbench that wrote it"
+            f"{where}: journal has schema {values.get('schema')!r}, this hilbench reads "
+            f"{OLDEST_SCHEMA} to {SCHEMA}; read it with the hilbench that wrote it"
         )
     fields = {k: v for k, v in values.items() if k != "kind"}
     return decode(KINDS[kind], fields, f"{where}: {kind}")

@@ -20,7 +20,7 @@ def test_a_board_is_not_flashed_after_an_interrupt(monkeypatch):
     """It may be opening its meter just then, which nothing takes away from it."""
     steps = []
     runner = Runner(
-        variants=[object()],
+        variants=[SimpleNamespace(config=SimpleNamespace(name="int8"))],
         failed_variants={},
         boards=[BOARD],
         sessions=1,

@@ -50,7 +50,7 @@ def test_provenance_comes_first(journal):
     assert journal.folder.name == ex.PROVENANCE.run_id
     first = json.loads((journal.folder / "journal.jsonl").read_text())
     assert first["kind"] == "provenance"
-    assert first["schema"] == 1
+    assert first["schema"] == 2
     assert not (journal.folder / "journal.jsonl").stat().st_mode & 0o111
 
 
@@ -179,8 +179,8 @@ def test_damaged_last_line_with_its_newline_is_not_a_torn_one(journal):
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (lambda d: d.replace(b'"schema": 1', b'"schema": 2'), "line 1: journal has schema 2, this hilbench reads 1; read it with the hilbench that wrote it"),
-        (lambda d: d.replace(b'"kind": "provenance"', b'"kind": "provenanse"'), "line 1: unknown kind 'provenanse'; known: provenance, board, variant, session, comparison, error, end"),
+        (lambda d: d.replace(b'"schema": 2', b'"schema": 3'), "line 1: journal has schema 3, this hilbench reads 1 to 2; read it with the hilbench that wrote it"),
+        (lambda d: d.replace(b'"kind": "provenance"', b'"kind": "provenanse"'), "line 1: unknown kind 'provenanse'; known: provenance, board, variant, session, comparison, error, resumed, end"),
         (lambda d: d.replace(b'"name": "digits", ', b""), "line 1: provenance: field 'name' is missing"),
         (lambda d: d.replace(b'"name": "digits"', b'"nome": "digits"'), "line 1: provenance: unknown field 'nome'; written by a newer hilbench?"),
         (lambda d: d.replace(b'"sessions": 3', b'"sessions": "3"'), "line 1: provenance.sessions: '3' is not of type int"),

@@ -15,6 +15,7 @@ from hilbench.cli.common import (
     parse_limit,
     parse_seconds,
     parse_share,
+    run_folder,
 )
 from hilbench.errors import UsageError
 
@@ -30,14 +31,20 @@ EXAMPLES = """\
   hilbench run model.tflite --vectors images/ --dtype uint8 --quantise offset128 --board m55
   hilbench run model.tflite --vectors x.npy --labels labels.csv --board m4
   hilbench run suite.toml --board uno-ppk2 --energy-target 0.5%
-  hilbench run suite.toml --board lab --abba dense pruned --sessions 6"""
+  hilbench run suite.toml --board lab --abba dense pruned --sessions 6
+  hilbench run --resume 20260101-120000-digits   only what is missing"""
 
 OWN_MODEL_OPTIONS = ("vectors", "labels", "dtype", "metric", "quantise")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare target, vectors and repetition."""
-    parser.add_argument("target", type=Path, metavar="SUITE.toml|MODEL.tflite")
+    parser.add_argument("target", type=Path, nargs="?", metavar="SUITE.toml|MODEL.tflite")
+    parser.add_argument(
+        "--resume",
+        metavar="RUN",
+        help="go on with an interrupted or killed run; its own command line, unless one is given",
+    )
     parser.add_argument(
         "--board",
         action="append",
@@ -106,6 +113,12 @@ def run(args: argparse.Namespace) -> int:
     from hilbench.cli.benching import bench_and_print  # noqa: PLC0415
     from hilbench.config import load_boards  # noqa: PLC0415
 
+    resume = None
+    if args.resume is not None:
+        resume = run_folder(argparse.Namespace(run=args.resume, results=args.results))
+        args = args if args.target is not None else _as_started(resume)
+    if args.target is None:
+        raise UsageError("say what: a suite.toml, a model.tflite, or --resume RUN")
     file = boards_file(args)
     known = load_boards(file)
     if args.target.suffix == ".toml":
@@ -124,7 +137,22 @@ def run(args: argparse.Namespace) -> int:
         files=[args.target],
         energy=_energy(args),
         abba=None if args.abba is None else tuple(args.abba),
+        resume=resume,
     )
+
+
+def _as_started(folder: Path) -> argparse.Namespace:
+    """Return the arguments that a run was started with."""
+    from hilbench.cli import parser  # noqa: PLC0415
+    from hilbench.runs import read_journal  # noqa: PLC0415
+
+    argv = read_journal(folder).provenance.argv
+    if argv[1:2] != ("run",):
+        raise UsageError(
+            f"run {folder.name}: was not started by hilbench run but by {' '.join(argv) or 'nobody'}; "
+            f"name its suite: hilbench run SUITE.toml --resume {folder.name}"
+        )
+    return parser().parse_args(list(argv[1:]))
 
 
 def _energy(args: argparse.Namespace) -> EnergyRequest:
