@@ -103,15 +103,8 @@ class Journal:
                 raise StoreError(
                     f"{path}: another process writes it; the run goes on, wait for its end"
                 ) from error
-            contents = read_journal(folder)
-            if contents != checked:
-                raise StoreError(f"{path}: was written meanwhile; resume it again")
-            data = path.read_bytes()
-            if contents.torn is not None:
-                os.ftruncate(journal._file, data.rindex(b"\n") + 1)
-            elif not data.endswith(b"\n"):  # a whole record, killed before its newline
-                os.write(journal._file, b"\n")
-            os.fsync(journal._file)
+            contents = _read_again(folder, checked)
+            _end_last_line(journal._file, path.read_bytes(), contents.torn)
             journal.append(replace(resumed, torn=contents.torn or ""))
         except OSError as error:
             journal.close()
@@ -229,6 +222,21 @@ def _parse(line: bytes) -> Mapping[str, Any] | None:
     except ValueError:  # covers JSONDecodeError and UnicodeDecodeError
         return None
     return values if isinstance(values, dict) else None
+
+
+def _read_again(folder: Path, checked: JournalContents) -> JournalContents:
+    contents = read_journal(folder)
+    if contents != checked:
+        raise StoreError(f"{folder / JOURNAL}: was written meanwhile; resume it again")
+    return contents
+
+
+def _end_last_line(file: int, data: bytes, torn: str | None) -> None:
+    if torn is not None:
+        os.ftruncate(file, data.rindex(b"\n") + 1)
+    elif not data.endswith(b"\n"):  # a whole record, killed before its newline
+        os.write(file, b"\n")
+    os.fsync(file)
 
 
 def utc_now() -> dt.datetime:

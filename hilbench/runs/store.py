@@ -6,6 +6,8 @@ import io
 import warnings
 from pathlib import Path
 
+import pandas as pd
+
 from hilbench.runs.frame import load, operators_frame, run_state, sessions_frame
 from hilbench.runs.journal import read_journal, write_atomically
 from hilbench.runs.sums import write_sums
@@ -24,19 +26,29 @@ def seal(folder: Path) -> str:
     Raises:
         StoreError: the journal is damaged, or a file cannot be written.
     """
-    parquet = _parquet_works()
+    parquet = parquet_works()
     for name, produce in FRAMES.items():
         frame = produce(folder)
-        write_atomically(folder / f"{name}.csv", frame.to_csv(index=False).encode())
+        write_atomically(folder / f"{name}.csv", as_csv(frame))
         if parquet:
-            buffer = io.BytesIO()
-            frame.to_parquet(buffer, index=False)
-            write_atomically(folder / f"{name}.parquet", buffer.getvalue())
+            write_atomically(folder / f"{name}.parquet", as_parquet(frame))
     write_sums(folder)
     return run_state(read_journal(folder))
 
 
-def _parquet_works() -> bool:
+def as_csv(frame: pd.DataFrame) -> bytes:
+    """Return a frame as a CSV file."""
+    return frame.to_csv(index=False).encode()
+
+
+def as_parquet(frame: pd.DataFrame) -> bytes:
+    """Return a frame as a Parquet file; needs pyarrow."""
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False)
+    return buffer.getvalue()
+
+
+def parquet_works() -> bool:
     """Say whether pyarrow is there; one that is there but broken is worth a warning, not a run."""
     try:
         import pyarrow as pa  # noqa: F401, PLC0415 - optional and slow to import

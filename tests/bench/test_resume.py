@@ -18,7 +18,8 @@ import hilbench
 from hilbench.bench import run_suite
 from hilbench.errors import BoardError, ModelError, StoreError, UsageError
 from hilbench.runs import read_journal
-from hilbench.runs.journal import JOURNAL
+from hilbench.runs.journal import JOURNAL, Journal
+from hilbench.runs.provenance import resumed
 from hilbench.runs.schema import ResumedRecord
 from tests.bench.synthetic_bench import BOARDS, CELLS, SUITE, SyntheticBench
 
@@ -243,6 +244,17 @@ def test_run_that_goes_on_is_refused(bench, killed):
     finally:
         os.close(file)
     assert resume(killed).exit_code == 0
+
+
+def test_two_resume_at_once(killed):
+    """The second has read what the first goes on to write."""
+    checked = read_journal(killed)
+    assert resume(killed).exit_code == 0
+    before = (killed / JOURNAL).read_bytes()
+    sentence = f"{killed / JOURNAL}: was written meanwhile; resume it again"
+    with pytest.raises(StoreError, match=f"^{re.escape(sentence)}$"):
+        Journal.resume(killed, checked, resumed())
+    assert (killed / JOURNAL).read_bytes() == before
 
 
 def test_resumed_and_killed_is_interrupted(bench, tmp_path):

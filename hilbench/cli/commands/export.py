@@ -1,0 +1,49 @@
+"""``hilbench export``: a run's frame as one file for other programs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from hilbench.cli.common import add_results_argument, run_folder
+from hilbench.errors import EXIT_PASS, UsageError
+
+HELP = "a run's rows as one CSV or Parquet file (columns: docs/frame.md)"
+EXAMPLES = """\
+  hilbench export RUN csv                          RUN-frame.csv
+  hilbench export RUN csv --rows sessions -o -     one row per session, to stdout
+  hilbench export RUN parquet --rows operators -o operators.parquet"""
+ROWS = ("frame", "sessions", "operators", "comparisons")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare run, form, rows and output."""
+    parser.add_argument("run", metavar="RUN", help="name in --results, or a path")
+    parser.add_argument("form", choices=("csv", "parquet"))
+    parser.add_argument("--rows", choices=ROWS, default="frame", help="default: frame, the cells")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="default: RUN-<rows>.<form>; - is stdout"
+    )
+    add_results_argument(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the file."""
+    from hilbench import runs  # noqa: PLC0415
+    from hilbench.runs.journal import write_atomically  # noqa: PLC0415
+    from hilbench.runs.store import as_csv, as_parquet, parquet_works  # noqa: PLC0415
+
+    if args.form == "parquet" and not parquet_works():
+        raise UsageError("Parquet needs pyarrow: pip install pyarrow, or export csv")
+    folder = run_folder(args)
+    name = "load" if args.rows == "frame" else f"{args.rows}_frame"
+    frame = getattr(runs, name)(folder)
+    data = as_csv(frame) if args.form == "csv" else as_parquet(frame)
+    path = args.output or Path(f"{folder.name}-{args.rows}.{args.form}")
+    if str(path) == "-":
+        sys.stdout.buffer.write(data)
+        return EXIT_PASS
+    write_atomically(path, data)
+    print(f"{path}: {len(frame)} rows, {len(frame.columns)} columns")
+    return EXIT_PASS

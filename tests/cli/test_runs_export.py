@@ -1,0 +1,104 @@
+"""hilbench runs, export and run --resume on the command line."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pandas as pd
+import pytest
+
+import hilbench
+from hilbench.cli import main
+from hilbench.runs import sessions_frame, store
+from tests.gate.run_folders import write_run
+
+
+@pytest.fixture
+def call(tmp_path, capsys, monkeypatch):
+    """Run a command in an empty folder; returns exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*args):
+        code = main([str(a) for a in args])
+        out = capsys.readouterr()
+        return code, out.out, out.err
+
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_run(tmp_path / "results")
+
+
+def test_runs_are_listed(call, folder, tmp_path):
+    (tmp_path / "results/a-broken").mkdir()
+    (tmp_path / "results/a-broken/journal.jsonl").touch()
+    killed = write_run(tmp_path / "results")
+    journal = killed / "journal.jsonl"
+    journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:4]))
+    code, out, _ = call("runs", "--json")
+    rows = {row["run"]: row for row in json.loads(out)}
+    assert code == 0
+    assert rows["a-broken"]["state"] == "unreadable"
+    assert rows[folder.name] == {
+        "run": folder.name, "state": "complete", "cells_done": 1, "cells_planned": 1,
+        "sessions_done": 3, "sessions_planned": 3, "started_utc": "2026-01-02T03:04:05+00:00",
+        "boards": ["m4"],
+    }  # fmt: skip
+    assert (rows[killed.name]["state"], rows[killed.name]["sessions_done"]) == ("interrupted", 1)
+    assert rows[killed.name]["cells_done"] == 0
+    _, out, _ = call("runs")
+    assert f"{folder.name}    complete        1/1 cells  2026-01-02T03:04  m4" in out
+    assert "does not begin with a provenance record" in out
+
+
+def test_no_runs(call):
+    assert call("runs") == (0, "no run in results; make one with: hilbench demo\n", "")
+    assert call("runs", "--json")[1] == "[]\n"
+
+
+def test_csv(call, folder, tmp_path):
+    code, out, _ = call("export", folder.name, "csv")
+    assert (code, out) == (
+        0,
+        f"{folder.name}-frame.csv: 1 rows, {hilbench.load(folder).shape[1]} columns\n",
+    )
+    assert (tmp_path / f"{folder.name}-frame.csv").read_bytes() == (
+        folder / "frame.csv"
+    ).read_bytes()
+    _, out, _ = call("export", folder, "csv", "--rows", "sessions", "-o", "-")
+    read = pd.read_csv(io.StringIO(out))
+    assert list(read["session"]) == [1, 2, 3]
+    assert list(read.columns) == list(sessions_frame(folder).columns)
+
+
+def test_parquet(call, folder, tmp_path):
+    pytest.importorskip("pyarrow")
+    assert call("export", folder, "parquet", "-o", "x.parquet")[0] == 0
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "x.parquet"), hilbench.load(folder))
+
+
+def test_parquet_without_pyarrow(call, folder, monkeypatch):
+    monkeypatch.setattr(store, "parquet_works", lambda: False)
+    sentence = "hilbench: Parquet needs pyarrow: pip install pyarrow, or export csv\n"
+    assert call("export", folder, "parquet") == (2, "", sentence)
+
+
+def test_resume_without_a_target_needs_a_run_of_hilbench_run(call, folder):
+    """The example's journal says that hilbench demo started it."""
+    assert call("run", "--resume", folder.name) == (
+        2,
+        "",
+        f"hilbench: run {folder.name}: was not started by hilbench run but by hilbench demo; name its "
+        f"suite: hilbench run SUITE.toml --resume {folder.name}\n",
+    )
+
+
+def test_run_of_nothing(call):
+    assert call("run") == (
+        2,
+        "",
+        "hilbench: say what: a suite.toml, a model.tflite, or --resume RUN\n",
+    )
