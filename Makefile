@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 RUN_ARGS ?=
 
 .PHONY: help demo test check lint typecheck firmware protocol wheel test-wheel test-references bench-link \
-        bench-uno bench-energy bench-up packages packages-dev venv fuzz clean
+        bench-uno bench-energy bench-store soak bench-up packages packages-dev venv fuzz clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,12 @@ bench-uno: venv firmware ## goodput of the emulated Uno's line, results/bench/un
 
 bench-energy: packages-dev venv ## decoding of power samples and live capture, results/bench/energy.json
 	$(BIN)/python benchmarks/bench_energy.py $(RUN_ARGS)
+
+bench-store: packages-dev venv ## gate and report of 1,000,000 inferences, results/bench/store.json
+	PYTHONPATH=. $(BIN)/python benchmarks/bench_store.py
+
+soak: packages-dev venv ## kill -9 at POINTS seeded points of a run, resume each (POINTS=2000 SEED=1)
+	PYTHONPATH=. $(BIN)/python -m tests.bench.kill_points $(or $(POINTS),2000) $(or $(SEED),1)
 
 bench-up: packages-dev venv firmware ## bootloaders on PTYs to try the flashing tools on, until Ctrl-C (RUN_ARGS='--fault "bit flip"')
 	$(BIN)/hilbench bench-up $(RUN_ARGS)
