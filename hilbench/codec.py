@@ -12,6 +12,12 @@ from hilbench.errors import StoreError
 
 T = TypeVar("T")
 
+_parts: Callable[[Any], tuple[Any, tuple[Any, ...]]] = cache(
+    lambda hint: (get_origin(hint), get_args(hint))
+)
+_fields: Callable[[Any], dict[str, dataclasses.Field[Any]]] = cache(
+    lambda cls: {f.name: f for f in dataclasses.fields(cls)}
+)
 _hints: Callable[[Any], dict[str, Any]] = cache(get_type_hints)
 
 
@@ -36,21 +42,23 @@ def decode(cls: type[T], values: Mapping[str, Any], where: str) -> T:
     Raises:
         StoreError: a field is missing, unknown, or of another type.
     """
-    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    fields, hints = _fields(cls), _hints(cls)
     unknown = sorted(set(values) - set(fields))
     if unknown:
         raise StoreError(f"{where}: unknown field {unknown[0]!r}; written by a newer hilbench?")
     arguments = {}
     for name, field in fields.items():
         if name in values:
-            arguments[name] = _typed(_hints(cls)[name], values[name], f"{where}.{name}")
+            value, hint = values[name], hints[name]
+            known = type(value) is hint  # most are; a journal of a large run has millions
+            arguments[name] = value if known else _typed(hint, value, f"{where}.{name}")
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise StoreError(f"{where}: field {name!r} is missing")
     return cls(**arguments)
 
 
 def _typed(hint: Any, value: Any, where: str) -> Any:
-    origin, arguments = get_origin(hint), get_args(hint)
+    origin, arguments = _parts(hint)
     typed = value
     if origin in {Union, types.UnionType}:  # in this schema always "T | None"
         inner = next(a for a in arguments if a is not type(None))
@@ -60,7 +68,8 @@ def _typed(hint: Any, value: Any, where: str) -> Any:
     elif origin is tuple and isinstance(value, (list, tuple)):
         typed = _typed_tuple(arguments, value, where)
     elif origin is dict and isinstance(value, Mapping):
-        typed = {k: _typed(arguments[1], v, where) for k, v in value.items()}
+        of = arguments[1]
+        typed = {k: v if type(v) is of else _typed(of, v, where) for k, v in value.items()}
     elif hint is float and type(value) is int:
         typed = float(value)
     elif not (value in arguments if origin is Literal else type(value) is hint):
@@ -70,7 +79,8 @@ def _typed(hint: Any, value: Any, where: str) -> Any:
 
 def _typed_tuple(arguments: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
     if arguments[-1] is Ellipsis:
-        return tuple(_typed(arguments[0], v, where) for v in value)
+        of = arguments[0]
+        return tuple(v if type(v) is of else _typed(of, v, where) for v in value)
     if len(arguments) != len(value):
         raise StoreError(f"{where}: {len(value)} values, expected {len(arguments)}")
     return tuple(_typed(a, v, where) for a, v in zip(arguments, value, strict=True))
