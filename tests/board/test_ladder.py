@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import signal
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -142,7 +143,10 @@ def firmware_pids(board_id="b"):
 
 
 def hang():
-    (pid,) = firmware_pids()
+    deadline_s = time.monotonic() + 10
+    while not (pids := firmware_pids()):  # a process that is becoming another has no environment
+        assert time.monotonic() < deadline_s, "no firmware runs"
+    (pid,) = pids
     os.kill(pid, signal.SIGSTOP)
 
 

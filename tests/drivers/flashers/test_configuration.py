@@ -8,6 +8,7 @@ import socket
 from types import SimpleNamespace
 
 import pytest
+from serial.tools.list_ports_common import ListPortInfo
 
 from hilbench.drivers.flashers import avrdude, command, esptool, gdb, openocd, stm32flash
 from hilbench.errors import (
@@ -193,7 +194,8 @@ def test_gdb_waits_for_no_other_debugger(board, make_image):
 
 
 def test_a_command_never_names_an_instrument(refused, monkeypatch):
-    ppk2 = SimpleNamespace(device="/dev/ttyACM7", vid=0x1915, pid=0xC00A)
+    ppk2 = ListPortInfo("/dev/ttyACM7")
+    ppk2.vid, ppk2.pid = 0x1915, 0xC00A
     monkeypatch.setattr("hilbench.drivers.links._ports.comports", lambda: [ppk2])
     for words in (
         ("x", "/dev/ttyACM7", "{bin}"),
