@@ -23,11 +23,14 @@ def unwired(board):
     return replace(board, meter=replace(board.meter, marker=None))
 
 
-def check(board, row, session):
+def check(board, row, session, *, live):
     gross, net = truth_uj(board, row, session)
     assert abs(row["energy_uj"] - gross) < row["energy_absolute_uj"]
     assert abs(row["energy_net_uj"] - net) < row["energy_net_absolute_uj"]
-    assert row["energy_marker"] == "pattern"
+    if live and row["energy_marker"] == "edge":  # a host that lags bends the pattern's time
+        assert "pattern" in row["energy_warnings"]
+    else:
+        assert row["energy_marker"] == "pattern"
     assert row["energy_idle"] == "before and after"
     assert row["energy_u_edges_uj"] > 0
     assert row["energy_window_us"] >= inference_s(row, session) * 1e6
@@ -36,7 +39,7 @@ def check(board, row, session):
 @pytest.mark.qemu
 def test_a_board_in_its_own_time(m4, mlp, tmp_path):
     folder, row, (session,) = measured(mlp, unwired(m4), tmp_path, EnergyRequest())
-    check(m4, row, session)
+    check(m4, row, session, live=False)
     assert row["energy_idle_ma"] == pytest.approx(m4.current.idle_ma, rel=0.01)
     assert row["energy_restore"] == "subtracted"
     evidence_integrates_again(folder, row, session)
@@ -44,5 +47,5 @@ def test_a_board_in_its_own_time(m4, mlp, tmp_path):
 
 def test_an_uno_that_runs_one_inference_a_request(uno, mlp, tmp_path):
     folder, row, (session,) = measured(mlp, unwired(uno), tmp_path, EnergyRequest())
-    check(uno, row, session)
+    check(uno, row, session, live=True)
     evidence_integrates_again(folder, row, session)
