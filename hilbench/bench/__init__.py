@@ -38,10 +38,9 @@ from hilbench.errors import (
 )
 from hilbench.models.vectors import RawVectors, load_vectors
 from hilbench.records import BoardConfig, SuiteConfig, VariantConfig, VectorsConfig
-from hilbench.runs import Journal, load, read_journal, seal
+from hilbench.runs import Journal, load, read_run, seal
 from hilbench.runs.provenance import provenance, resumed
 from hilbench.runs.schema import State
-from hilbench.runs.sums import check_sums
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -170,8 +169,7 @@ def _resume(
     folder: Path, prepared: Sequence[PreparedVariant], inputs: dict[str, str]
 ) -> tuple[Journal, Before]:
     """Check everything before the first byte of the run is changed."""
-    check_sums(folder)
-    contents = read_journal(folder)
+    contents = read_run(folder)
     check_resumable(contents, inputs)
     done = before(contents)
     by_name = {v.config.name: v for v in prepared}

@@ -13,8 +13,8 @@ from hilbench.bench.prepare import PreparedVariant
 from hilbench.board.images import find_image
 from hilbench.errors import HilbenchError, StoreError, UsageError
 from hilbench.records import BoardConfig, SuiteConfig
-from hilbench.runs.frame import run_state
 from hilbench.runs.journal import JournalContents
+from hilbench.runs.rows import run_state
 from hilbench.runs.schema import BoardRecord, ErrorRecord, SessionRecord, VariantRecord
 from hilbench.runs.store import FRAMES
 from hilbench.runs.sums import SUMS

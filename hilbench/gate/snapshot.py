@@ -17,10 +17,10 @@ from hilbench.errors import StoreError
 from hilbench.gate.energy import EnergySide
 from hilbench.measurement.power.budget import CANCELS
 from hilbench.metrics import BY_NAME, METRICS
-from hilbench.runs.frame import Cell, cells, session_values
-from hilbench.runs.journal import JournalContents, read_journal
+from hilbench.runs.journal import JournalContents
+from hilbench.runs.rows import Cell, cells, session_values
 from hilbench.runs.schema import ComparisonRecord, SessionRecord
-from hilbench.runs.sums import check_sums
+from hilbench.runs.sums import read_run
 
 CellKey = tuple[str, str]  # board, variant
 EXACT = tuple(m.name for m in METRICS if m.kind == "exact")
@@ -116,14 +116,16 @@ class Snapshot:
     flawed: Mapping[CellKey, str] = field(default_factory=dict)  # whole, but with an error
 
 
-def snapshot(folder: Path) -> Snapshot:
+def snapshot(run: Path | JournalContents) -> Snapshot:
     """Read a run.
+
+    Args:
+        run: its folder, or what read_run made of it.
 
     Raises:
         StoreError: no run there, damaged, changed after sealing, or its outputs are.
     """
-    check_sums(folder)
-    contents = read_journal(folder)
+    contents = read_run(run)
     whole: dict[CellKey, CellNumbers] = {}
     failed: dict[CellKey, str] = {}
     flawed: dict[CellKey, str] = {}
@@ -136,7 +138,7 @@ def snapshot(folder: Path) -> Snapshot:
             continue
         if cell.error:
             flawed[key] = cell.error
-        whole[key] = _numbers(cell, folder)
+        whole[key] = _numbers(cell, contents.folder)
         if cell.sessions[0].energy_uj is not None and cell.sessions[0].energy is None:
             estimated.add(cell.board_id)
     return Snapshot(

@@ -15,8 +15,9 @@ from hilbench.errors import StoreError
 from hilbench.gate.verdicts import CellVerdict, GateResult
 from hilbench.metrics import BY_NAME, show
 from hilbench.report.quantities import si
-from hilbench.runs import load, operators_frame, read_journal
-from hilbench.runs.frame import session_values
+from hilbench.runs import load, operators_frame, read_run
+from hilbench.runs.journal import JournalContents
+from hilbench.runs.rows import session_values
 from hilbench.runs.schema import BoardRecord, ComparisonRecord, ProvenanceRecord, SessionRecord
 
 _BASES = {
@@ -113,23 +114,27 @@ class Contents:
         return self.verdicts.get((cell.board, cell.variant, metric))
 
 
-def read_contents(folder: Path, gate: GateResult | None = None) -> Contents:
+def read_contents(run: Path | JournalContents, gate: GateResult | None = None) -> Contents:
     """Read a run, complete or not.
+
+    Args:
+        run: its folder, or what read_run made of it.
+        gate: what the gate says of it.
 
     Raises:
         StoreError: not a run, damaged, or changed after sealing.
     """
-    frame = load(folder)
-    journal = read_journal(folder)
+    journal = read_run(run)
+    frame = load(journal)
     records = tuple(r for r in journal.records if isinstance(r, SessionRecord))
     cells = [Cell(row["board"], row["variant"], row) for row in rows_of(frame)]
     return Contents(
-        folder=folder,
+        folder=journal.folder,
         provenance=journal.provenance,
         state=cells[0].text("state") if cells else "",
         groups=_groups(cells),
         failed=tuple(cell for cell in cells if cell.text("error")),
-        operators=operators_frame(folder),
+        operators=operators_frame(journal),
         comparisons=tuple(r for r in journal.records if isinstance(r, ComparisonRecord)),
         boards=tuple(r for r in journal.records if isinstance(r, BoardRecord)),
         records=records,

@@ -42,6 +42,7 @@ JOURNAL = "journal.jsonl"
 class JournalContents:
     """What a journal holds."""
 
+    folder: Path  # of the run
     provenance: ProvenanceRecord
     records: tuple[Record, ...]  # all of them, provenance first
     torn: str | None  # beginning of a last line that was cut off while it was written
@@ -206,7 +207,7 @@ def read_journal(folder: Path) -> JournalContents:
     )
     if not records or not isinstance(records[0], ProvenanceRecord):
         raise StoreError(f"{path}: does not begin with a provenance record; nothing was measured")
-    return JournalContents(records[0], records, torn)
+    return JournalContents(folder, records[0], records, torn)
 
 
 def _whole(line: bytes, where: str) -> Mapping[str, Any]:

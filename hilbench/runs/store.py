@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from hilbench.runs.frame import load, operators_frame, run_state, sessions_frame
-from hilbench.runs.journal import read_journal, write_atomically
-from hilbench.runs.sums import write_sums
+from hilbench.runs.frame import load, operators_frame, sessions_frame
+from hilbench.runs.journal import write_atomically
+from hilbench.runs.rows import run_state
+from hilbench.runs.sums import read_run, write_sums
 
 FRAMES = {"frame": load, "sessions": sessions_frame, "operators": operators_frame}
 
@@ -26,14 +27,15 @@ def seal(folder: Path) -> str:
     Raises:
         StoreError: the journal is damaged, or a file cannot be written.
     """
+    contents = read_run(folder)
     parquet = parquet_works()
     for name, produce in FRAMES.items():
-        frame = produce(folder)
+        frame = produce(contents)
         write_atomically(folder / f"{name}.csv", as_csv(frame))
         if parquet:
             write_atomically(folder / f"{name}.parquet", as_parquet(frame))
     write_sums(folder)
-    return run_state(read_journal(folder))
+    return run_state(contents)
 
 
 def as_csv(frame: pd.DataFrame) -> bytes:

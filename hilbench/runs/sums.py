@@ -1,4 +1,4 @@
-"""SHA256SUMS of a sealed run folder, in the format of ``sha256sum -c``."""
+"""SHA256SUMS of a sealed run folder, in the format of ``sha256sum -c``; reading what they vouch for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from hilbench.errors import StoreError
-from hilbench.runs.journal import JOURNAL, write_atomically
+from hilbench.runs.journal import JOURNAL, JournalContents, read_journal, write_atomically
 
 SUMS = "SHA256SUMS"
 
@@ -38,6 +38,18 @@ def check_sums(folder: Path, name: str = JOURNAL) -> None:
             f"{folder / name}: was changed after the run was sealed; restore it, or remove "
             f"{sums} to read it all the same"
         )
+
+
+def read_run(run: str | Path | JournalContents) -> JournalContents:
+    """Read a run's journal; what was read before is returned as it is.
+
+    Raises:
+        StoreError: no journal there, or it is damaged or changed after sealing.
+    """
+    if isinstance(run, JournalContents):
+        return run
+    check_sums(Path(run))
+    return read_journal(Path(run))
 
 
 def _sha256(path: Path) -> str:

@@ -38,6 +38,10 @@ def test_runs_are_listed(call, folder, tmp_path):
     killed = write_run(tmp_path / "results")
     journal = killed / "journal.jsonl"
     journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:4]))
+    (killed / "SHA256SUMS").unlink()
+    changed = write_run(tmp_path / "results")
+    with (changed / "journal.jsonl").open("a") as file:
+        file.write("\n")
     code, out, _ = call("runs", "--json")
     rows = {row["run"]: row for row in json.loads(out)}
     assert code == 0
@@ -49,6 +53,7 @@ def test_runs_are_listed(call, folder, tmp_path):
     }  # fmt: skip
     assert (rows[killed.name]["state"], rows[killed.name]["sessions_done"]) == ("interrupted", 1)
     assert rows[killed.name]["cells_done"] == 0
+    assert "was changed after the run was sealed" in rows[changed.name]["error"]
     _, out, _ = call("runs")
     assert f"{folder.name}    complete        1/1 cells  2026-01-02T03:04  m4" in out
     assert "does not begin with a provenance record" in out

@@ -13,6 +13,7 @@ from hilbench.errors import EXIT_PASS
 if TYPE_CHECKING:
     from hilbench.gate.verdicts import GateResult
     from hilbench.report.contents import Contents
+    from hilbench.runs.journal import JournalContents
 
 HELP = "one HTML file of a run (or Markdown, JUnit, CSV), with the gate's verdict"
 EXAMPLES = """\
@@ -46,10 +47,11 @@ def run(args: argparse.Namespace) -> int:
     """Write the report; 0 whatever the verdict, which is ``hilbench gate``'s to return."""
     from hilbench.report.contents import read_contents  # noqa: PLC0415
     from hilbench.report.html import MAX_BYTES  # noqa: PLC0415
+    from hilbench.runs import read_run  # noqa: PLC0415
     from hilbench.runs.journal import write_atomically  # noqa: PLC0415
 
-    folder = run_folder(args)
-    contents = read_contents(folder, _gate(args, folder))
+    journal = read_run(run_folder(args))
+    contents = read_contents(journal, _gate(args, journal))
     document = _render(args.format, contents)
     path = args.output or Path(f"report.{ENDINGS[args.format]}")
     if str(path) == "-":
@@ -82,7 +84,7 @@ def _render(form: str, contents: Contents) -> str:
     return csv_report(contents)
 
 
-def _gate(args: argparse.Namespace, folder: Path) -> GateResult | None:
+def _gate(args: argparse.Namespace, journal: JournalContents) -> GateResult | None:
     """Judge the run as ``hilbench gate`` does."""
     if args.gate is None:
         return None
@@ -97,4 +99,4 @@ def _gate(args: argparse.Namespace, folder: Path) -> GateResult | None:
     file = args.gate_config or (default if default.exists() else None)
     config = GateConfig() if file is None else load_gate(file)
     today = date.today()  # noqa: DTZ011 - waivers end on a local day
-    return judge(snapshot(folder), load_baseline(args.gate), config, today=today)
+    return judge(snapshot(journal), load_baseline(args.gate), config, today=today)

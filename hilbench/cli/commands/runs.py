@@ -33,11 +33,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _row(folder: Path) -> dict[str, Any]:
     from hilbench.errors import StoreError  # noqa: PLC0415
-    from hilbench.runs import read_journal  # noqa: PLC0415
-    from hilbench.runs.frame import cells, run_state  # noqa: PLC0415
+    from hilbench.runs import read_run  # noqa: PLC0415
+    from hilbench.runs.rows import cells, run_state  # noqa: PLC0415
 
     try:
-        contents = read_journal(folder)
+        contents = read_run(folder)
     except StoreError as error:
         return {"run": folder.name, "state": "unreadable", "error": str(error)}
     provenance, found = contents.provenance, cells(contents)
