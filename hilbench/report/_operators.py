@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
-import pandas as pd
+import math
+from typing import Literal
 
 from hilbench.report._page import Table, figure, folded, paragraph
 from hilbench.report.charts import Bar, bars
-from hilbench.report.contents import Contents, Group, compact, rows_of
+from hilbench.report.contents import Contents, Group, compact
 from hilbench.report.svg import ident
+from hilbench.runs.rows import Row
 
 _OTHERS = 6  # series with a colour of their own; the rest is one
 
@@ -18,13 +18,12 @@ def operators(
     contents: Contents, group: Group, detail: Literal["all", "first board", "none"]
 ) -> str:
     """Return shares by kernel, and folded the operators of each cell."""
-    frame = contents.operators
-    own = frame[frame["board"].isin(group.boards)]
-    if not len(own):
+    of_cell: dict[tuple[str, str], list[Row]] = {}
+    for row in contents.operators:
+        if row["board"] in group.boards:
+            of_cell.setdefault((row["board"], row["variant"]), []).append(row)
+    if not of_cell:
         return ""
-    of_cell: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in rows_of(own):
-        of_cell.setdefault((row["board"], row["variant"]), []).append(row)
     parts = ["<h3>Operators</h3>\n", _kernels(of_cell, group, drawn=detail != "none")]
     boards = {"all": group.boards, "first board": group.boards[:1], "none": ()}[detail]
     for cell in group.cells:
@@ -39,9 +38,7 @@ def operators(
     return "".join(parts)
 
 
-def _kernels(
-    of_cell: dict[tuple[str, str], list[dict[str, Any]]], group: Group, *, drawn: bool
-) -> str:
+def _kernels(of_cell: dict[tuple[str, str], list[Row]], group: Group, *, drawn: bool) -> str:
     """Return one stacked bar per cell; cells with the same shares to 0.1 % share a bar."""
     cells: dict[tuple[str, str], dict[str, float]] = {}
     for (board, variant), operators_of in of_cell.items():
@@ -95,14 +92,12 @@ def _top(series: list[str], known: tuple[float, ...]) -> list[tuple[str, float]]
     return sorted(zip(series, known, strict=False), key=lambda pair: -pair[1])[:2]
 
 
-def _cell(
-    group: Group, board: str, variant: str, rows: list[dict[str, Any]], synthetic: bool
-) -> str:
+def _cell(group: Group, board: str, variant: str, rows: list[Row], synthetic: bool) -> str:
     id_ = ident("operators", group.key, board, variant)
-    energies = [row["energy_uj"] for row in rows if not pd.isna(row["energy_uj"])]
+    energies = [row["energy_uj"] for row in rows if row["energy_uj"] is not None]
     names = [f"{row['operator']} {row['name']}" for row in rows]
     charts = []
-    if not any(pd.isna(row["share_percent"]) for row in rows):
+    if not any(math.isnan(row["share_percent"]) for row in rows):
         drawn = [
             Bar(name, ((0, row["share_percent"]),), f"{row['share_percent']:.1f} %")
             for name, row in zip(names, rows, strict=True)
@@ -111,8 +106,8 @@ def _cell(
         charts.append(bars(f"{variant} on {board}: share of time", says, id_, drawn))
     if energies:
         drawn = [
-            Bar(name, () if pd.isna(row["energy_uj"]) else ((1, max(0.0, row["energy_uj"])),),
-                "-" if pd.isna(row["energy_uj"]) else f"{compact(row['energy_uj'])} uJ")
+            Bar(name, () if row["energy_uj"] is None else ((1, max(0.0, row["energy_uj"])),),
+                "-" if row["energy_uj"] is None else f"{compact(row['energy_uj'])} uJ")
             for name, row in zip(names, rows, strict=True)
         ]  # fmt: skip
         lead = "synthetic energy" if synthetic else "energy"
@@ -146,4 +141,4 @@ def _cell(
 
 
 def _one_decimal(value: float) -> str:
-    return "-" if pd.isna(value) else f"{value:.1f}"
+    return "-" if math.isnan(value) else f"{value:.1f}"

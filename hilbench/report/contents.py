@@ -7,17 +7,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
 
 from hilbench.errors import StoreError
 from hilbench.gate.verdicts import CellVerdict, GateResult
 from hilbench.metrics import BY_NAME, show
 from hilbench.report.quantities import si
-from hilbench.runs import load, operators_frame, read_run
+from hilbench.runs import read_run
 from hilbench.runs.journal import JournalContents
-from hilbench.runs.rows import session_values
+from hilbench.runs.rows import Row, cell_rows, operator_rows, session_values
 from hilbench.runs.schema import BoardRecord, ComparisonRecord, ProvenanceRecord, SessionRecord
 
 _BASES = {
@@ -42,17 +39,17 @@ class Cell:
 
     board: str
     variant: str
-    row: dict[str, Any]
+    row: Row
 
     def number(self, column: str) -> float | None:
         """Return a figure of the frame; None where it is not known."""
         value = self.row.get(column)
-        return None if value is None or pd.isna(value) else float(value)
+        return None if value is None else float(value)
 
     def text(self, column: str) -> str:
         """Return a text of the frame; "" where there is none."""
         value = self.row.get(column)
-        return "" if value is None or pd.isna(value) else str(value)
+        return "" if value is None else str(value)
 
     @property
     def synthetic(self) -> bool:
@@ -100,7 +97,7 @@ class Contents:
     state: str
     groups: tuple[Group, ...]
     failed: tuple[Cell, ...]  # cells with an error, measured in part or not at all
-    operators: pd.DataFrame
+    operators: tuple[Row, ...]
     comparisons: tuple[ComparisonRecord, ...]
     boards: tuple[BoardRecord, ...]
     records: tuple[SessionRecord, ...]
@@ -125,16 +122,15 @@ def read_contents(run: Path | JournalContents, gate: GateResult | None = None) -
         StoreError: not a run, damaged, or changed after sealing.
     """
     journal = read_run(run)
-    frame = load(journal)
     records = tuple(r for r in journal.records if isinstance(r, SessionRecord))
-    cells = [Cell(row["board"], row["variant"], row) for row in rows_of(frame)]
+    cells = [Cell(row["board"], row["variant"], row) for row in cell_rows(journal)]
     return Contents(
         folder=journal.folder,
         provenance=journal.provenance,
         state=cells[0].text("state") if cells else "",
         groups=_groups(cells),
         failed=tuple(cell for cell in cells if cell.text("error")),
-        operators=operators_frame(journal),
+        operators=tuple(operator_rows(journal)),
         comparisons=tuple(r for r in journal.records if isinstance(r, ComparisonRecord)),
         boards=tuple(r for r in journal.records if isinstance(r, BoardRecord)),
         records=records,
@@ -143,12 +139,6 @@ def read_contents(run: Path | JournalContents, gate: GateResult | None = None) -
         medians=_medians(records),
         marks={name: k for k, name in enumerate(dict.fromkeys(cell.variant for cell in cells))},
     )
-
-
-def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the rows of a frame by column name."""
-    names = [str(name) for name in frame.columns]
-    return [dict(zip(names, row, strict=True)) for row in frame.itertuples(index=False, name=None)]
 
 
 def _medians(records: Sequence[SessionRecord]) -> dict[tuple[str, str], tuple[float, ...]]:
