@@ -39,7 +39,9 @@ from hilbench.errors import (
 from hilbench.models.vectors import RawVectors, load_vectors
 from hilbench.records import BoardConfig, SuiteConfig, VariantConfig, VectorsConfig
 from hilbench.runs import Journal, load, read_run, seal
+from hilbench.runs.journal import JournalContents
 from hilbench.runs.provenance import provenance, resumed
+from hilbench.runs.rows import run_state
 from hilbench.runs.schema import State
 
 if TYPE_CHECKING:
@@ -116,7 +118,14 @@ def run_suite(
     inputs = run_inputs(suite, boards, prepared, limit=limit, energy=energy, abba=abba)
     done = Before()
     if resume is not None:
-        journal, done = _resume(resume, prepared, inputs)
+        contents = read_run(resume)
+        check_resumable(contents, inputs)
+        done = before(contents)
+        if run_state(contents) == "complete":  # killed while it was sealed
+            clear_unacknowledged(contents, done)
+            seal(resume)
+            return Outcome(resume, (), earlier=done.exit_codes)
+        journal = _resume(contents, done, prepared)
     else:
         journal = Journal.create(
             results,
@@ -166,19 +175,16 @@ def run_suite(
 
 
 def _resume(
-    folder: Path, prepared: Sequence[PreparedVariant], inputs: dict[str, str]
-) -> tuple[Journal, Before]:
+    contents: JournalContents, done: Before, prepared: Sequence[PreparedVariant]
+) -> Journal:
     """Check everything before the first byte of the run is changed."""
-    contents = read_run(folder)
-    check_resumable(contents, inputs)
-    done = before(contents)
     by_name = {v.config.name: v for v in prepared}
     for (board, name), record in done.variants.items():
         if name in by_name:
             check_same(record, variant_record(board, by_name[name]), f"variant {name}")
-    journal = Journal.resume(folder, contents, resumed())
-    clear_unacknowledged(folder, contents, done)
-    return journal, done
+    journal = Journal.resume(contents, resumed())
+    clear_unacknowledged(contents, done)
+    return journal
 
 
 def _prepare(

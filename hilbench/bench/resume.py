@@ -13,11 +13,10 @@ from hilbench.bench.prepare import PreparedVariant
 from hilbench.board.images import find_image
 from hilbench.errors import HilbenchError, StoreError, UsageError
 from hilbench.records import BoardConfig, SuiteConfig
-from hilbench.runs.journal import JournalContents
+from hilbench.runs.journal import SUMS, JournalContents
 from hilbench.runs.rows import run_state
 from hilbench.runs.schema import BoardRecord, ErrorRecord, SessionRecord, VariantRecord
 from hilbench.runs.store import FRAMES
-from hilbench.runs.sums import SUMS
 
 _ENDINGS = ("", "-operators", "-refused")  # of a session's files
 
@@ -110,14 +109,16 @@ def run_inputs(
 
 
 def check_resumable(contents: JournalContents, inputs: Mapping[str, str]) -> None:
-    """Refuse a run that is complete, or that would go on as another one.
+    """Refuse a run that is complete and sealed, or that would go on as another one.
 
     Raises:
         UsageError: names what differs.
     """
     run_id, then = contents.provenance.run_id, contents.provenance.inputs
     if run_state(contents) == "complete":
-        raise UsageError(f"run {run_id}: is complete; start a new one with: hilbench run")
+        if (contents.folder / SUMS).exists():
+            raise UsageError(f"run {run_id}: is complete; start a new one with: hilbench run")
+        return
     if not then:
         raise UsageError(
             f"run {run_id}: its journal does not say what it was started with (an older hilbench "
@@ -151,7 +152,7 @@ def check_same(before: object, now: object, what: str) -> None:
             )
 
 
-def clear_unacknowledged(folder: Path, contents: JournalContents, done: Before) -> None:
+def clear_unacknowledged(contents: JournalContents, done: Before) -> None:
     """Remove what the interruption left half done, and what was sealed of the half-done run.
 
     Files of a session whose record was never written belong to no session.
@@ -159,9 +160,8 @@ def clear_unacknowledged(folder: Path, contents: JournalContents, done: Before) 
     Raises:
         StoreError: not removed.
     """
-    provenance = contents.provenance
-    doomed = [folder / SUMS]
-    doomed += [folder / f"{name}.{kind}" for name in FRAMES for kind in ("csv", "parquet")]
+    folder, provenance = contents.folder, contents.provenance
+    doomed = [folder / f"{name}.{kind}" for name in FRAMES for kind in ("csv", "parquet")]
     doomed += [p for p in folder.rglob(".*.tmp") if p.is_file()]
     for board, variant in provenance.cells:
         for number in done.missing(board, variant, provenance.sessions):

@@ -36,6 +36,7 @@ from hilbench.runs.schema import (
 from hilbench.runs.upgrade import upgrade
 
 JOURNAL = "journal.jsonl"
+SUMS = "SHA256SUMS"  # seals a run: see sums.py
 
 
 @dataclass(frozen=True)
@@ -81,20 +82,20 @@ class Journal:
         return journal
 
     @classmethod
-    def resume(cls, folder: Path, checked: JournalContents, resumed: ResumedRecord) -> Journal:
+    def resume(cls, checked: JournalContents, resumed: ResumedRecord) -> Journal:
         """Open the journal of a run that was interrupted or killed, and write that it goes on.
 
-        A torn last line was never acknowledged: it is cut off and kept in the resumed record.
+        A torn last line was never acknowledged: it is cut off and kept in the resumed record. A
+        seal is broken before that, or a kill in between would leave a changed sealed journal.
 
         Args:
-            folder: of the run.
             checked: what the caller read and decided upon.
             resumed: who goes on.
 
         Raises:
             StoreError: damaged, changed since, another process writes it, or not written.
         """
-        path = folder / JOURNAL
+        folder, path = checked.folder, checked.folder / JOURNAL
         journal = cls(folder, folder.name)
         try:
             journal._file = os.open(path, os.O_RDWR | os.O_APPEND)
@@ -104,7 +105,9 @@ class Journal:
                 raise StoreError(
                     f"{path}: another process writes it; the run goes on, wait for its end"
                 ) from error
-            contents = _read_again(folder, checked)
+            contents = _read_again(checked)
+            (folder / SUMS).unlink(missing_ok=True)
+            _sync_folder(folder)
             _end_last_line(journal._file, path.read_bytes(), contents.torn)
             journal.append(replace(resumed, torn=contents.torn or ""))
         except OSError as error:
@@ -225,10 +228,10 @@ def _parse(line: bytes) -> Mapping[str, Any] | None:
     return values if isinstance(values, dict) else None
 
 
-def _read_again(folder: Path, checked: JournalContents) -> JournalContents:
-    contents = read_journal(folder)
+def _read_again(checked: JournalContents) -> JournalContents:
+    contents = read_journal(checked.folder)
     if contents != checked:
-        raise StoreError(f"{folder / JOURNAL}: was written meanwhile; resume it again")
+        raise StoreError(f"{checked.folder / JOURNAL}: was written meanwhile; resume it again")
     return contents
 
 

@@ -6,9 +6,13 @@ import hashlib
 from pathlib import Path
 
 from hilbench.errors import StoreError
-from hilbench.runs.journal import JOURNAL, JournalContents, read_journal, write_atomically
-
-SUMS = "SHA256SUMS"
+from hilbench.runs.journal import (
+    JOURNAL,
+    SUMS,
+    JournalContents,
+    read_journal,
+    write_atomically,
+)
 
 
 def write_sums(folder: Path) -> None:

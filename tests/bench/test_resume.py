@@ -253,8 +253,35 @@ def test_two_resume_at_once(killed):
     before = (killed / JOURNAL).read_bytes()
     sentence = f"{killed / JOURNAL}: was written meanwhile; resume it again"
     with pytest.raises(StoreError, match=f"^{re.escape(sentence)}$"):
-        Journal.resume(killed, checked, resumed())
+        Journal.resume(checked, resumed())
     assert (killed / JOURNAL).read_bytes() == before
+
+
+def test_killed_while_it_was_sealed(bench, tmp_path):
+    """Nothing is left to measure; the journal is left as it is."""
+    folder = run_suite(SUITE, BOARDS[:1], results=tmp_path).folder
+    sealed = {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
+    (folder / "SHA256SUMS").unlink()
+    (folder / "operators.csv").rename(folder / ".operators.csv.tmp")
+    bench.measured.clear()
+    assert resume(folder).exit_code == 0
+    assert bench.measured == []
+    assert {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()} == sealed
+
+
+def test_killed_as_it_was_resumed_after_ctrl_c(bench, tmp_path):
+    """The seal of what was interrupted does not make the longer journal a forged one."""
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    bench.on_session = interrupt
+    folder = run_suite(SUITE, BOARDS[:1], results=tmp_path).folder
+    assert (folder / "SHA256SUMS").exists()
+    Journal.resume(read_journal(folder), resumed()).close()
+    assert set(hilbench.load(folder)["state"]) == {"interrupted"}
+    bench.on_session = lambda *_: None
+    assert resume(folder).exit_code == 0
 
 
 def test_resumed_and_killed_is_interrupted(bench, tmp_path):
