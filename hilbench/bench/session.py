@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -16,7 +16,7 @@ from hilbench.board.life import OpenBoard
 from hilbench.board.resident import is_resident
 from hilbench.errors import BoardError, MeasurementError, ModelTooLargeError
 from hilbench.interfaces import EnergyEstimate
-from hilbench.measurement.accuracy import correct, dequantise, evaluate
+from hilbench.measurement.accuracy import correct, dequantise, evaluate, per_vector
 from hilbench.measurement.agreement import Agreement, agreement
 from hilbench.measurement.energy import session_energy_uj
 from hilbench.measurement.latency import TicksSummary, summarise
@@ -49,6 +49,7 @@ class SessionData:
     energy: EnergyData | None  # of a meter with samples: its evidence is kept, too
     correct: NDArray[np.bool_] | None = None  # [n], of metric top1: what a gate pairs
     labels: NDArray[np.int32] | None = None  # [n], of metric top1: what a report counts by
+    per_vector: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)  # of auc and mse
 
 
 def measure_session(
@@ -139,7 +140,9 @@ def measure_session(
     )
     right, y = correct(*judged), variant.vectors.y
     labels = None if right is None or y is None else np.asarray(y, dtype=np.int32).reshape(-1)
-    return SessionData(record, outputs, timed.ticks, passed.ticks, energy, right, labels)
+    return SessionData(
+        record, outputs, timed.ticks, passed.ticks, energy, right, labels, per_vector(*judged)
+    )
 
 
 def _energy_fields(

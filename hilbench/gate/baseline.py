@@ -21,6 +21,7 @@ from hilbench.gate.snapshot import (
     CYCLES,
     EXACT,
     FIELDS,
+    PER_VECTOR,
     AccuracySide,
     CellKey,
     CellNumbers,
@@ -44,12 +45,16 @@ _CELL = {
     "energy": Key("table"),
 }
 _ACCURACY = {
-    "metric": Key("string", required=True),
+    "metric": Key("string", required=True, allowed=tuple(PER_VECTOR)),
     "value": Key("number", required=True),
     "n": Key("integer", required=True, at_least=1),
     "outputs_sha256": Key("string", required=True),
     "correct": Key("string", required=True, pattern="[0-9a-f]*", pattern_says="hex digits"),
+    "positive": Key("string", pattern="[0-9a-f]*", pattern_says="hex digits"),
+    "scores": Key("string", pattern="[0-9a-f]*", pattern_says="hex digits"),
+    "squared_errors": Key("string", pattern="[0-9a-f]*", pattern_says="hex digits"),
 }
+_ALWAYS = tuple(name for name, key in _ACCURACY.items() if key.required)
 _ENERGY = {
     "uj": Key("list of numbers", required=True),
     "comparative_u": Key("number"),
@@ -157,12 +162,21 @@ def _check_numbers(table: Mapping[str, Any], cycles: Mapping[str, Key], where: s
             )
     if lists and "resolution" not in table["cycles"]:
         raise ConfigError(f"{where} cycles: resolution is missing; accept the run again")
-    if "accuracy" in table and (bits := table["accuracy"]["correct"]):
-        n = table["accuracy"]["n"]
-        if len(bits) != 2 * -(-n // 8):
+    if "accuracy" in table:
+        _check_digits(table["accuracy"], where)
+
+
+def _check_digits(accuracy: Mapping[str, Any], where: str) -> None:
+    """Bits of every vector, or 8 digits each."""
+    n = accuracy["n"]
+    bits, floats = 2 * -(-n // 8), 8 * n
+    needs = {"correct": bits, "positive": bits, "scores": floats, "squared_errors": floats}
+    for name, needed in needs.items():
+        digits = accuracy.get(name, "")
+        if digits and len(digits) != needed:
             raise ConfigError(
-                f"{where} accuracy: correct has {len(bits)} hex digits, {n} vectors need "
-                f"{2 * -(-n // 8)}; accept the run again"
+                f"{where} accuracy: {name} has {len(digits)} hex digits, {n} vectors need {needed}; "
+                f"accept the run again"
             )
 
 
@@ -274,7 +288,8 @@ def _cell_toml(key: CellKey, cell: Accepted) -> str:
         },
     }
     if numbers.accuracy is not None:
-        tables[".accuracy"] = asdict(numbers.accuracy)
+        held = asdict(numbers.accuracy)
+        tables[".accuracy"] = {k: v for k, v in held.items() if v or k in _ALWAYS}
     if numbers.energy is not None:
         tables[".energy"] = {k: v for k, v in asdict(numbers.energy).items() if v is not None}
     return "\n".join(_table_toml(f"{name}{suffix}", t) for suffix, t in tables.items())

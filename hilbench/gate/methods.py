@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hilbench.gate import accuracy, cycles, energy
+from hilbench.gate import cycles, energy, vectors
 from hilbench.gate.config import GateConfig
 from hilbench.gate.cycles import LEAST_SESSIONS, Estimate
 from hilbench.gate.snapshot import AccuracySide, CellNumbers, Snapshot
@@ -146,50 +146,48 @@ def _accuracy_test(cell: CellVerdict, was: AccuracySide, now: AccuracySide) -> T
     if was.outputs_sha256 == now.outputs_sha256:
         reason = "outputs are equal, byte by byte"
         return replace(cell, verdict="PASS", change=0.0, low=0.0, high=0.0, reason=reason)
-    if not was.correct or not now.correct:
-        side = "baseline" if not was.correct else "run"
+    if unknown := [side for side, of in (("baseline", was), ("run", now)) if not of.paired]:
         return replace(
             cell,
             verdict="INCONCLUSIVE",
-            reason=f"outputs changed, and the {side} does not hold which vectors are right "
+            reason=f"outputs changed, and the {unknown[0]} does not hold {_HELD[now.metric]} "
             f"({now.metric}): they cannot be paired; look at both, and accept the run if it is right",
         )
-    right = was.right
-    found = accuracy.discordance(right, now.right)
-    # A margin of all that is right leaves nothing that could be lost.
-    hopeless = cell.margin >= right.mean()
-    smallest = 1.0 if hopeless else accuracy.smallest_mcnemar_p(int(right.sum()))
-    p = accuracy.mcnemar_p(found)
+    found = vectors.pair(was, now, cell.margin)
+    if isinstance(found, str):
+        return replace(cell, verdict="INCONCLUSIVE", reason=found)
 
     def finish(p_adjusted: float, alpha: float) -> CellVerdict:
-        return _accuracy_verdict(replace(cell, p=p, p_adjusted=p_adjusted), found, alpha)
+        return _accuracy_verdict(replace(cell, p=found.p, p_adjusted=p_adjusted), found, alpha)
 
-    return Test(cell, p, smallest, finish)
+    return Test(cell, found.p, found.smallest_p, finish)
 
 
-def _accuracy_verdict(cell: CellVerdict, found: accuracy.Discordance, alpha: float) -> CellVerdict:
+_HELD = {
+    "top1": "which vectors are right",
+    "auc": "the score of each vector",
+    "mse": "the squared error of each vector",
+}
+
+
+def _accuracy_verdict(cell: CellVerdict, found: vectors.Paired, alpha: float) -> CellVerdict:
     assert cell.margin is not None
     assert cell.p_adjusted is not None
-    low, high = accuracy.loss_bounds(found, alpha)
-    fails = cell.p_adjusted < alpha and found.loss > cell.margin
-    passes = accuracy.non_inferior_p(found, cell.margin) < alpha
-    improved = passes and high < 0 and -found.loss > cell.margin
+    low, high = found.bounds(alpha)
+    verdict: Verdict = "INCONCLUSIVE"
+    if cell.p_adjusted < alpha and found.change > cell.margin:
+        verdict = "FAIL"
+    elif found.non_inferior_p(cell.margin) < alpha:
+        verdict = "IMPROVED" if high < 0 and -found.change > cell.margin else "PASS"
     done = replace(
         cell,
-        verdict="FAIL"
-        if fails
-        else "IMPROVED"
-        if improved
-        else "PASS"
-        if passes
-        else "INCONCLUSIVE",
-        change=found.loss,
+        verdict=verdict,
+        change=found.change,
         low=low,
-        high=high,
-        mde=accuracy.smallest_loss_seen(found, alpha),
+        high=high if math.isfinite(high) else None,
+        mde=found.seen(alpha),
     )
-    counts = f"{found.lost} of {found.n} vectors lost, {found.won} won: "
-    return replace(done, reason=counts + _reason(done, "points"))
+    return replace(done, reason=f"{found.says}: {_reason(done, found.unit)}")
 
 
 def pair_test(

@@ -61,6 +61,12 @@ def fields_of(metric: str) -> tuple[str, ...]:
     return FIELDS[BY_NAME[metric].kind]
 
 
+PER_VECTOR: Mapping[str, tuple[str, ...]] = {
+    "top1": ("correct",), "auc": ("scores", "positive"), "mse": ("squared_errors",),
+}  # fmt: skip
+"""Arrays of outputs/*.npz, and fields of AccuracySide, that pair vectors, by the suite's metric."""
+
+
 @dataclass(frozen=True)
 class AccuracySide:
     """Outputs of one cell."""
@@ -69,13 +75,25 @@ class AccuracySide:
     value: float
     n: int  # vectors
     outputs_sha256: str  # of the outputs' bytes; "" where sessions differ
-    correct: str  # hex: bit k, most significant first, is set where vector k is right; "" unknown
+    # In hex; "" where nobody knows. Bits: k, most significant first, is set where vector k is so.
+    correct: str  # bits: right (top1)
+    positive: str = ""  # bits: of the positive class (auc)
+    scores: str = ""  # float32, big endian (auc)
+    squared_errors: str = ""  # likewise (mse)
 
     @property
-    def right(self) -> NDArray[np.bool_]:
-        """[n]."""
-        bits = np.unpackbits(np.frombuffer(bytes.fromhex(self.correct), np.uint8))
-        return bits[: self.n].astype(bool)
+    def paired(self) -> bool:
+        """Say whether vectors can be paired: the metric's figures of each are known."""
+        return all(getattr(self, name) for name in PER_VECTOR[self.metric])
+
+    def bits(self, name: str) -> NDArray[np.bool_]:
+        """Return ``correct`` or ``positive``, [n]."""
+        packed = np.frombuffer(bytes.fromhex(getattr(self, name)), np.uint8)
+        return np.unpackbits(packed)[: self.n].astype(bool)
+
+    def floats(self, name: str) -> NDArray[np.float64]:
+        """Return ``scores`` or ``squared_errors``, [n]."""
+        return np.frombuffer(bytes.fromhex(getattr(self, name)), ">f4").astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -271,20 +289,29 @@ def _accuracy(sessions: Sequence[SessionRecord], folder: Path) -> AccuracySide |
     figures = [s.accuracy for s in sessions]
     if figures[0] is None:
         return None
+    metric = figures[0].metric
     digests: set[str] = set()
-    correct: set[str] = set()
+    kept: set[tuple[str, ...]] = set()
     for session in sessions:
         arrays = _arrays(session, folder)
         digests.add(hashlib.sha256(np.ascontiguousarray(arrays["outputs"]).tobytes()).hexdigest())
-        right = arrays.get("correct")
-        correct.add("" if right is None else np.packbits(right).tobytes().hex())
+        kept.add(tuple(_hex(arrays.get(name)) for name in PER_VECTOR[metric]))
+    known = dict(zip(PER_VECTOR[metric], kept.pop(), strict=True)) if len(kept) == 1 else {}
     return AccuracySide(
-        figures[0].metric,
+        metric,
         figures[0].value,
         figures[0].n,
         digests.pop() if len(digests) == 1 else "",
-        correct.pop() if len(correct) == 1 else "",
+        **({"correct": ""} | known),
     )
+
+
+def _hex(array: NDArray[Any] | None) -> str:
+    """Bits of a mask, else float32, big endian; nothing of nothing."""
+    if array is None:
+        return ""
+    packed = np.packbits(array) if array.dtype == np.bool_ else array.astype(">f4")
+    return packed.tobytes().hex()
 
 
 def _arrays(session: SessionRecord, folder: Path) -> dict[str, NDArray[Any]]:
@@ -301,4 +328,5 @@ def _arrays(session: SessionRecord, folder: Path) -> dict[str, NDArray[Any]]:
     if hashlib.sha256(data).hexdigest() != session.files[name]:
         raise StoreError(f"{folder / name}: is not what the journal names; restore it")
     with np.load(io.BytesIO(data)) as arrays:
-        return {n: arrays[n] for n in arrays.files if n in {"outputs", "correct"}}
+        wanted = {"outputs", *(name for names in PER_VECTOR.values() for name in names)}
+        return {n: arrays[n] for n in arrays.files if n in wanted}

@@ -108,6 +108,30 @@ def correct(
     return np.asarray(scores.argmax(axis=1) == np.asarray(y, dtype=np.float64).reshape(-1))
 
 
+def per_vector(
+    metric: str, outputs: NDArray[np.generic], y: NDArray[np.generic] | None
+) -> dict[str, NDArray[np.generic]]:
+    """Return what of each vector a gate needs to compare two runs pair by pair, [n] each.
+
+    Args:
+        metric: as in suite.toml.
+        outputs: [n, ...] real values, float32.
+        y: as :func:`evaluate` takes it.
+
+    Returns:
+        auc: ``scores`` float32 and ``positive`` bool; mse: ``squared_errors`` float32, mean over the
+        vector's elements; else nothing (of top1 see :func:`correct`).
+    """
+    if y is None:
+        return {}
+    if metric == "auc":
+        scores = positive_scores(outputs).astype(np.float32)
+        return {"scores": scores, "positive": np.asarray(y).reshape(-1) == 1}
+    if metric == "mse":
+        return {"squared_errors": squared_errors(outputs, y).astype(np.float32)}
+    return {}
+
+
 def positive_scores(outputs: NDArray[np.generic]) -> NDArray[np.float64]:
     """Return [n] scores of the positive class: the only output, or output 1 of two.
 
@@ -171,6 +195,20 @@ def mse(outputs: NDArray[np.generic], y: NDArray[np.generic]) -> Accuracy:
     Raises:
         MeasurementError: targets do not have the outputs' size.
     """
+    errors = squared_errors(outputs, y)
+    n, value = len(errors), float(errors.mean())
+    if n == 1:
+        return Accuracy("mse", value, None, None, n, None)
+    half = Z95 * float(errors.std(ddof=1)) / math.sqrt(n)
+    return Accuracy("mse", value, max(0.0, value - half), value + half, n, None)
+
+
+def squared_errors(outputs: NDArray[np.generic], y: NDArray[np.generic]) -> NDArray[np.float64]:
+    """Return [n]: each vector's squared error, mean over its elements.
+
+    Raises:
+        MeasurementError: targets do not have the outputs' size.
+    """
     n = len(outputs)
     predicted, target = outputs.reshape(n, -1).astype(np.float64), y.reshape(n, -1)
     if predicted.shape != target.shape:
@@ -178,9 +216,4 @@ def mse(outputs: NDArray[np.generic], y: NDArray[np.generic]) -> Accuracy:
             f"mse needs targets of the outputs' size: {predicted.shape[1]} values an output, "
             f"{target.shape[1]} a target"
         )
-    errors = ((predicted - target.astype(np.float64)) ** 2).mean(axis=1)
-    value = float(errors.mean())
-    if n == 1:
-        return Accuracy("mse", value, None, None, n, None)
-    half = Z95 * float(errors.std(ddof=1)) / math.sqrt(n)
-    return Accuracy("mse", value, max(0.0, value - half), value + half, n, None)
+    return np.asarray(((predicted - target.astype(np.float64)) ** 2).mean(axis=1))

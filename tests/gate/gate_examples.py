@@ -13,6 +13,7 @@ from hilbench.gate.config import GateConfig
 from hilbench.gate.energy import EnergySide
 from hilbench.gate.judge import judge
 from hilbench.gate.snapshot import FIELDS, AccuracySide, CellNumbers, Snapshot
+from hilbench.measurement.accuracy import auc
 
 TODAY = date(2026, 11, 22)
 KEY = ("m4", "int8")
@@ -32,6 +33,27 @@ def accuracy(wrong=(), n=400, tag=""):
     right[list(wrong)] = False
     digest = hashlib.sha256(right.tobytes() + tag.encode()).hexdigest()
     return AccuracySide("top1", float(right.mean()), n, digest, np.packbits(right).tobytes().hex())
+
+
+def hex_of(values):
+    """Float32, big endian."""
+    return np.asarray(values, ">f4").tobytes().hex()
+
+
+def of_scores(scores, positive):
+    """Outputs of a suite with metric auc."""
+    scores, positive = np.asarray(scores), np.asarray(positive, bool)
+    digest = hashlib.sha256(scores.tobytes()).hexdigest()
+    area = auc(scores, positive).value
+    bits = np.packbits(positive).tobytes().hex()
+    return AccuracySide("auc", area, len(scores), digest, "", bits, hex_of(scores))
+
+
+def of_errors(errors):
+    """Outputs of a suite with metric mse."""
+    digest = hashlib.sha256(np.asarray(errors).tobytes()).hexdigest()
+    mse, n = float(np.mean(errors)), len(errors)
+    return AccuracySide("mse", mse, n, digest, "", squared_errors=hex_of(errors))
 
 
 CELL = CellNumbers(

@@ -16,7 +16,16 @@ from hilbench.gate.baseline import (
     save_baseline,
     to_toml,
 )
-from tests.gate.gate_examples import CELL, KEY, METERED, TODAY, baseline_of, run_of
+from tests.gate.gate_examples import (
+    CELL,
+    KEY,
+    METERED,
+    TODAY,
+    baseline_of,
+    of_errors,
+    of_scores,
+    run_of,
+)
 
 OTHER = ("uno", "mlp.v2")
 
@@ -32,6 +41,25 @@ def test_written_and_read_back(tmp_path):
     assert again.id.startswith("digits.toml@")
     assert to_toml(again) == path.read_text()
     assert [p.name for p in path.parent.iterdir()] == ["digits.toml"]
+
+
+@pytest.mark.parametrize(
+    ("side", "digits"),
+    [(of_scores([0.5, 1.5, 2.5], [0, 1, 1]), "scores"), (of_errors([1.0, 2.0]), "squared_errors")],
+)
+def test_what_pairs_vectors_is_kept_and_checked(tmp_path, side, digits):
+    path = tmp_path / "digits.toml"
+    save_baseline(path, baseline_of((KEY, replace(CELL, accuracy=side))))
+    assert load_baseline(path).cells[KEY].numbers.accuracy == side
+    text = path.read_text()
+    assert text.count('= ""') == 1  # correct, as in files of old; what does not apply is left out
+    path.write_text(text.replace(f'{digits} = "3f', f'{digits} = "', 1))
+    with pytest.raises(ConfigError) as caught:
+        load_baseline(path)
+    n = side.n
+    assert str(caught.value).endswith(
+        f"accuracy: {digits} has {8 * n - 2} hex digits, {n} vectors need {8 * n}; accept the run again"
+    )
 
 
 def test_cells_stand_in_one_order():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
+import numpy as np
 import pytest
 
 from hilbench.errors import ConfigError, UsageError
@@ -23,6 +24,8 @@ from tests.gate.gate_examples import (
     cell_of,
     fingerprinted,
     gate,
+    of_errors,
+    of_scores,
     run_of,
 )
 
@@ -358,17 +361,104 @@ def test_accuracy_that_rises_improves():
     assert cell_of(gate(baseline=before), "accuracy").verdict == "IMPROVED"
 
 
-def test_outputs_that_cannot_be_paired():
-    unknown = replace(accuracy([1]), correct="", metric="auc")
-    cell = cell_of(gate(run_of((KEY, replace(CELL, accuracy=unknown)))), "accuracy")
+@pytest.mark.parametrize(
+    ("metric", "what"),
+    [("top1", "which vectors are right"), ("auc", "the score of each vector"),
+     ("mse", "the squared error of each vector")],
+)  # fmt: skip
+@pytest.mark.parametrize("side", ["run", "baseline"])
+def test_outputs_that_cannot_be_paired(metric, what, side):
+    known = {"top1": accuracy(), "auc": of_scores([0, 1, 2, 3], [0, 1, 0, 1]), "mse": of_errors([1.0, 2.0])}[metric]  # fmt: skip
+    blank = replace(known, correct="", scores="", squared_errors="", outputs_sha256="other")
+    sides = {"run": known, "baseline": known} | {side: blank}
+    run, before = (run_of, baseline_of)
+    result = gate(
+        run((KEY, replace(CELL, accuracy=sides["run"]))),
+        before((KEY, replace(CELL, accuracy=sides["baseline"]))),
+    )
+    cell = cell_of(result, "accuracy")
     assert (cell.verdict, cell.reason) == (
         "INCONCLUSIVE",
-        "outputs changed, and the run does not hold which vectors are right (auc): they cannot be "
-        "paired; look at both, and accept the run if it is right",
+        f"outputs changed, and the {side} does not hold {what} ({metric}): they cannot be paired; "
+        f"look at both, and accept the run if it is right",
     )
+
+
+def test_outputs_that_differ_within_a_run():
     varying = replace(accuracy(), outputs_sha256="")
     cell = cell_of(gate(run_of((KEY, replace(CELL, accuracy=varying)))), "accuracy")
     assert (cell.verdict, cell.reason) == ("INVALID", "outputs differ between sessions of this run")
+
+
+def judged(before, now):
+    """The accuracy cell of two sides."""
+    run, was = ((KEY, replace(CELL, accuracy=side)) for side in (now, before))
+    return cell_of(gate(run_of(run), baseline_of(was)), "accuracy")
+
+
+RNG = np.random.default_rng(31)
+POSITIVE = np.arange(1000) % 2 == 0
+SCORES = RNG.normal(size=1000) + 3 * POSITIVE
+ERRORS = np.mean(RNG.normal(size=(2000, 8)) ** 2, axis=1)
+
+
+@pytest.mark.parametrize(
+    ("now", "verdict", "says"),
+    [
+        (SCORES * 2, "PASS", "AUC 0.9792 to 0.9792, 0 of 1000 vectors moved: +0.00 points, surely"),
+        (SCORES + RNG.normal(0, 1.5, 1000), "FAIL", "AUC 0.9792 to 0.8"),
+        (SCORES + RNG.normal(0, 0.25, 1000), "INCONCLUSIVE", "AUC 0.9792 to 0.97"),
+        (SCORES + 2 * POSITIVE, "IMPROVED", "AUC 0.9792 to 0.99"),
+    ],
+)
+def test_areas(now, verdict, says):
+    cell = judged(of_scores(SCORES, POSITIVE), of_scores(now, POSITIVE))
+    assert cell.verdict == verdict
+    assert cell.reason.startswith(says)
+    assert cell.change == pytest.approx(cell.baseline - cell.now, abs=1e-6)
+    assert cell.low <= cell.change <= cell.high
+    assert (cell.n_baseline, cell.n_now) == (1000, 1000)
+
+
+@pytest.mark.parametrize(
+    ("now", "verdict", "says"),
+    [
+        (ERRORS * 1.0001, "PASS", "mse 1.005 to 1.005, errors of 2000 of 2000 vectors changed: +0.01 %, surely"),
+        (ERRORS * 1.1, "FAIL", "mse 1.005 to 1.105, errors of 2000 of 2000 vectors changed: +10.00 %, surely worse"),
+        (ERRORS * RNG.uniform(0.5, 1.51, 2000), "INCONCLUSIVE", "mse 1.005 to 1.0"),
+        (ERRORS * 0.9, "IMPROVED", "mse 1.005 to 0.9"),
+    ],
+)  # fmt: skip
+def test_squared_errors(now, verdict, says):
+    cell = judged(of_errors(ERRORS), of_errors(now))
+    assert cell.verdict == verdict
+    assert cell.reason.startswith(says)
+    assert cell.change == pytest.approx(cell.now / cell.baseline - 1, abs=1e-6)
+    assert cell.low <= cell.change <= cell.high
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "sentence"),
+    [
+        (of_scores([1, 2, 3], [1, 0, 0]), of_scores([2, 1, 3], [1, 0, 0]),
+         "outputs changed, and a class has 1 vector, limit 2: an area of that has no scatter; take "
+         "more vectors"),
+        (of_errors([1.0]), of_errors([2.0]),
+         "outputs changed, and one vector's error has no scatter; take more vectors"),
+        (of_errors([0.0, 0.0]), of_errors([1.0, 2.0]),
+         "outputs changed, and the baseline's mse is 0, of which nothing is a share; give accuracy a "
+         "[[budget]]"),
+    ],
+)  # fmt: skip
+def test_what_no_pairing_can_say(before, now, sentence):
+    cell = judged(before, now)
+    assert (cell.verdict, cell.reason) == ("INCONCLUSIVE", sentence)
+
+
+def test_a_ratio_without_a_bound():
+    cell = judged(of_errors([0.0, 0.0, 1.0] * 2), of_errors([5.0, 0.0, 0.0] * 2))
+    assert (cell.verdict, cell.high) == ("INCONCLUSIVE", None)
+    assert "to unknown) is neither surely within the margin" in cell.reason
 
 
 # Energy

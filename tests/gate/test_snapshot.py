@@ -10,6 +10,7 @@ import pytest
 
 from hilbench.errors import StoreError
 from hilbench.gate.snapshot import snapshot
+from hilbench.measurement.accuracy import Accuracy
 from hilbench.runs import Journal
 from hilbench.runs.schema import EnergyRecord
 from tests.gate.run_folders import VECTORS, write_run
@@ -29,7 +30,7 @@ def test_figures(tmp_path):
     assert cell.fingerprint["vectors_sha256"] == "f1"
     assert cell.fingerprint["emulated"] == "yes"
     assert cell.accuracy.value == pytest.approx(448 / 450)
-    assert np.flatnonzero(~cell.accuracy.right).tolist() == [0, 9]
+    assert np.flatnonzero(~cell.accuracy.bits("correct")).tolist() == [0, 9]
     assert cell.energy is None  # 6 uJ are an estimate from its latency
     assert run.warnings == (
         "board m4: its energy is estimated from its latency, not measured: not compared",
@@ -123,4 +124,28 @@ def test_a_session_without_outputs(tmp_path):
 def test_bits_of_any_number_of_vectors(tmp_path):
     right = np.arange(VECTORS) % 3 == 0
     arrays = {"outputs": right.astype(np.int8)[:, None], "correct": right}
-    assert (snapshot(write_run(tmp_path, arrays=arrays)).cells[KEY].accuracy.right == right).all()
+    side = snapshot(write_run(tmp_path, arrays=arrays)).cells[KEY].accuracy
+    assert (side.bits("correct") == right).all()
+
+
+def test_what_pairs_vectors_of_other_metrics(tmp_path):
+    """Scores and errors as the bench keeps them: float32, bit by bit."""
+    scores = np.linspace(-1, 1, VECTORS).astype(np.float32)
+    for metric, arrays in (
+        ("auc", {"scores": scores, "positive": scores > 0.5}),
+        ("mse", {"squared_errors": scores**2}),
+    ):
+        record = {"accuracy": Accuracy(metric, 0.5, None, None, VECTORS, None)}
+        folder = write_run(
+            tmp_path / metric, session=record, arrays={"outputs": scores[:, None], **arrays}
+        )
+        side = snapshot(folder).cells[KEY].accuracy
+        assert side.paired
+        assert (side.correct, side.metric) == ("", metric)
+        if metric == "auc":
+            assert (side.floats("scores") == scores).all()
+            assert (side.bits("positive") == (scores > 0.5)).all()
+        else:
+            assert (side.floats("squared_errors") == scores**2).all()
+    old = write_run(tmp_path / "old", session=record, arrays={"outputs": scores[:, None]})
+    assert not snapshot(old).cells[KEY].accuracy.paired

@@ -17,6 +17,7 @@ from hilbench.measurement.accuracy import (
     evaluate,
     hanley_mcneil,
     mse,
+    per_vector,
     positive_scores,
     top1,
     wilson,
@@ -174,3 +175,16 @@ def test_dequantise():
     assert found.dtype == np.float32
     same = np.array([[0.1]], np.float32)
     assert dequantise(same, tensor).tolist() == same.tolist()
+
+
+def test_what_of_each_vector_a_gate_pairs():
+    """The figure of all is made of what is kept of each."""
+    rng = np.random.default_rng(3)
+    outputs, y = rng.normal(size=(40, 2)).astype(np.float32), np.arange(40) % 2
+    kept = per_vector("auc", outputs, y)
+    assert {n: a.dtype for n, a in kept.items()} == {"scores": np.float32, "positive": np.bool_}
+    assert auc(kept["scores"], kept["positive"]).value == evaluate("auc", outputs, y).value
+    targets = rng.normal(size=(40, 2))
+    kept = per_vector("mse", outputs, targets)
+    assert kept["squared_errors"].mean() == pytest.approx(mse(outputs, targets).value)
+    assert per_vector("top1", outputs, y) == per_vector("none", outputs, None) == {}
