@@ -323,6 +323,7 @@ class Runner:
             "vector_ticks": data.vector_ticks,
             "correct": data.correct,
             "labels": data.labels,
+            **data.per_vector,
         }
         return self.journal.append_session(
             record, **{name: array for name, array in arrays.items() if array is not None}
