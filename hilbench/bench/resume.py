@@ -16,7 +16,7 @@ from hilbench.records import BoardConfig, SuiteConfig
 from hilbench.runs.journal import SUMS, JournalContents
 from hilbench.runs.rows import run_state
 from hilbench.runs.schema import BoardRecord, ErrorRecord, SessionRecord, VariantRecord
-from hilbench.runs.store import FRAMES
+from hilbench.runs.store import TABLES
 
 _ENDINGS = ("", "-operators", "-refused")  # of a session's files
 
@@ -161,7 +161,7 @@ def clear_unacknowledged(contents: JournalContents, done: Before) -> None:
         StoreError: not removed.
     """
     folder, provenance = contents.folder, contents.provenance
-    doomed = [folder / f"{name}.{kind}" for name in FRAMES for kind in ("csv", "parquet")]
+    doomed = [folder / f"{name}.{kind}" for name in TABLES for kind in ("csv", "parquet")]
     doomed += [p for p in folder.rglob(".*.tmp") if p.is_file()]
     for board, variant in provenance.cells:
         for number in done.missing(board, variant, provenance.sessions):

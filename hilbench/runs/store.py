@@ -4,20 +4,44 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from hilbench.runs.frame import load, operators_frame, sessions_frame
-from hilbench.runs.journal import write_atomically
+import hilbench
+from hilbench.runs.column import Column
+from hilbench.runs.columns import COLUMNS, COMPARISON_COLUMNS, OPERATOR_COLUMNS, SESSION_COLUMNS
+from hilbench.runs.frame import comparisons_frame, load, operators_frame, sessions_frame
+from hilbench.runs.journal import JournalContents, write_atomically
 from hilbench.runs.rows import run_state
+from hilbench.runs.schema import SCHEMA
 from hilbench.runs.sums import read_run, write_sums
 
-FRAMES = {"frame": load, "sessions": sessions_frame, "operators": operators_frame}
+
+@dataclass(frozen=True)
+class Table:
+    """A frame that is kept as a file."""
+
+    name: str
+    produce: Callable[[JournalContents], pd.DataFrame]
+    columns: tuple[Column, ...]
+
+
+TABLES: Mapping[str, Table] = {
+    table.name: table
+    for table in (
+        Table("frame", load, COLUMNS),
+        Table("sessions", sessions_frame, SESSION_COLUMNS),
+        Table("operators", operators_frame, OPERATOR_COLUMNS),
+        Table("comparisons", comparisons_frame, COMPARISON_COLUMNS),
+    )
+}
 
 
 def seal(folder: Path) -> str:
-    """Write frame, sessions and operators as CSV (and Parquet where pyarrow is), then SHA256SUMS.
+    """Write the run's tables as CSV (and Parquet where pyarrow is), then SHA256SUMS.
 
     Works on interrupted and killed runs too; sealing again gives the same files.
 
@@ -29,11 +53,12 @@ def seal(folder: Path) -> str:
     """
     contents = read_run(folder)
     parquet = parquet_works()
-    for name, produce in FRAMES.items():
-        frame = produce(contents)
-        write_atomically(folder / f"{name}.csv", as_csv(frame))
+    for table in TABLES.values():
+        frame = table.produce(contents)
+        write_atomically(folder / f"{table.name}.csv", as_csv(frame))
         if parquet:
-            write_atomically(folder / f"{name}.parquet", as_parquet(frame))
+            data = as_parquet(frame, table, contents.provenance.run_id)
+            write_atomically(folder / f"{table.name}.parquet", data)
     write_sums(folder)
     return run_state(contents)
 
@@ -43,11 +68,34 @@ def as_csv(frame: pd.DataFrame) -> bytes:
     return frame.to_csv(index=False).encode()
 
 
-def as_parquet(frame: pd.DataFrame) -> bytes:
-    """Return a frame as a Parquet file; needs pyarrow."""
+def as_parquet(frame: pd.DataFrame, table: Table, run_id: str) -> bytes:
+    """Return a frame as a Parquet file; needs pyarrow.
+
+    The file's metadata say which run, rows, schema and hilbench, a column's its unit and meaning.
+    """
+    import pyarrow as pa  # noqa: PLC0415 - optional and slow to import
+    from pyarrow import parquet  # noqa: PLC0415
+
+    arrow = pa.Table.from_pandas(frame, preserve_index=False)
+    fields = [
+        arrow.schema.field(column.name).with_metadata(_about(column)) for column in table.columns
+    ]
+    of_file = {
+        "hilbench.run_id": run_id,
+        "hilbench.rows": table.name,
+        "hilbench.schema_version": str(SCHEMA),
+        "hilbench.version": hilbench.__version__,
+    }
+    schema = pa.schema(fields, metadata=arrow.schema.metadata | of_file)
     buffer = io.BytesIO()
-    frame.to_parquet(buffer, index=False)
+    parquet.write_table(pa.Table.from_arrays(arrow.columns, schema=schema), buffer)
     return buffer.getvalue()
+
+
+def _about(column: Column) -> dict[str, str]:
+    unit = "that of column unit" if column.unit == "`unit`" else column.unit
+    about = {"unit": unit, "meaning": column.meaning}
+    return about if column.over == "cell" else about | {"over_sessions": column.over}
 
 
 def parquet_works() -> bool:

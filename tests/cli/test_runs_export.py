@@ -87,7 +87,10 @@ def test_parquet(call, folder, tmp_path):
 
 def test_parquet_without_pyarrow(call, folder, monkeypatch):
     monkeypatch.setattr(store, "parquet_works", lambda: False)
-    sentence = "hilbench: Parquet needs pyarrow: pip install pyarrow, or export csv\n"
+    sentence = (
+        "hilbench: Parquet needs pyarrow; install it with: pip install 'hilbench[parquet]', or "
+        "export csv\n"
+    )
     assert call("export", folder, "parquet") == (2, "", sentence)
 
 

@@ -14,12 +14,13 @@ import pytest
 import hilbench
 from hilbench import metrics
 from hilbench.errors import StoreError
-from hilbench.runs import load, operators_frame, seal, sessions_frame
+from hilbench.runs import load, operators_frame, read_run, seal, sessions_frame
 from hilbench.runs.columns import COLUMNS, OPERATOR_COLUMNS, SESSION_COLUMNS, markdown
 from hilbench.runs.energy_columns import ENERGY_COLUMNS
 from hilbench.runs.frame import _frame
 from hilbench.runs.journal import Journal
 from hilbench.runs.schema import EnergyRecord
+from hilbench.runs.store import TABLES
 from tests.runs import run_examples as ex
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -345,4 +346,26 @@ def test_pyarrow_that_cannot_be_imported_costs_no_run(run, tmp_path, monkeypatch
 def test_parquet_keeps_every_dtype(run):
     pytest.importorskip("pyarrow", exc_type=ImportError)
     seal(run)
-    assert pd.read_parquet(run / "frame.parquet").equals(load(run))
+    for table in TABLES.values():
+        read = pd.read_parquet(run / f"{table.name}.parquet")
+        pd.testing.assert_frame_equal(read, table.produce(read_run(run)))
+
+
+def test_parquet_says_run_schema_and_units(run):
+    parquet = pytest.importorskip("pyarrow.parquet", exc_type=ImportError)
+    seal(run)
+    for name in ("frame", "sessions", "operators", "comparisons"):
+        schema = parquet.read_schema(run / f"{name}.parquet")
+        about = {k.decode(): v.decode() for k, v in schema.metadata.items() if b"hilbench" in k}
+        assert about == {
+            "hilbench.run_id": "20260102-030405-digits", "hilbench.rows": name,
+            "hilbench.schema_version": "2", "hilbench.version": hilbench.__version__,
+        }  # fmt: skip
+    schema = parquet.read_schema(run / "frame.parquet")
+    units = {n: schema.field(n).metadata[b"unit"] for n in schema.names}
+    assert units["energy_uj"] == b"uJ"
+    assert units["latency_us"] == b"us"
+    assert units["latency_median"] == b"that of column unit"
+    assert units["sessions"] == b""
+    assert schema.field("latency_min").metadata[b"over_sessions"] == b"min"
+    assert schema.field("board").metadata == {b"unit": b"", b"meaning": b"id in boards.toml"}

@@ -30,16 +30,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the file."""
-    from hilbench import runs  # noqa: PLC0415
+    from hilbench.runs import read_run  # noqa: PLC0415
     from hilbench.runs.journal import write_atomically  # noqa: PLC0415
-    from hilbench.runs.store import as_csv, as_parquet, parquet_works  # noqa: PLC0415
+    from hilbench.runs.store import TABLES, as_csv, as_parquet, parquet_works  # noqa: PLC0415
 
     if args.form == "parquet" and not parquet_works():
-        raise UsageError("Parquet needs pyarrow: pip install pyarrow, or export csv")
+        raise UsageError(
+            "Parquet needs pyarrow; install it with: pip install 'hilbench[parquet]', or export csv"
+        )
     folder = run_folder(args)
-    name = "load" if args.rows == "frame" else f"{args.rows}_frame"
-    frame = getattr(runs, name)(folder)
-    data = as_csv(frame) if args.form == "csv" else as_parquet(frame)
+    contents = read_run(folder)
+    table = TABLES[args.rows]
+    frame = table.produce(contents)
+    if args.form == "csv":
+        data = as_csv(frame)
+    else:
+        data = as_parquet(frame, table, contents.provenance.run_id)
     path = args.output or Path(f"{folder.name}-{args.rows}.{args.form}")
     if str(path) == "-":
         sys.stdout.buffer.write(data)
