@@ -6,6 +6,7 @@ hilbench until a test needs a board, and says nothing.
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import tempfile
@@ -19,13 +20,12 @@ import pytest
 if TYPE_CHECKING:
     from hilbench._pytest.bench import Bench
     from hilbench._pytest.measuring import HilBench, HilGate
-    from hilbench._pytest.runs import Run
     from hilbench.records import BoardConfig, VariantConfig
 
 _BENCH: pytest.StashKey[Bench] = pytest.StashKey()
 _SESSION: pytest.StashKey[str] = pytest.StashKey()
-_PATHS = ("hil_boards", "hil_suite", "hil_results", "hil_baseline", "hil_gate")
-_TAIL = 40  # lines of a byte log that a failure shows
+_FILES = ("hil_boards", "hil_suite", "hil_baseline", "hil_gate")
+_PATHS = (*_FILES, "hil_results")
 
 
 # -- options and session ----------------------------------------------------------------------------
@@ -72,12 +72,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FILE",
         help="margins, budgets and waivers (default: built-in margins)",
     )
-    group.addoption("--hil-sessions", type=int, metavar="N", help="sessions of every cell")
-    group.addoption("--hil-limit", type=int, metavar="N", help="use only the first N vectors")
+    group.addoption("--hil-sessions", type=_count, metavar="N", help="sessions of every cell")
+    group.addoption("--hil-limit", type=_count, metavar="N", help="use only the first N vectors")
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+    return int(text)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker; make paths absolute, for workers; collect the suite by default."""
+    """Register the marker; make paths absolute, for workers; collect the suite by default.
+
+    Raises:
+        pytest.UsageError: an option names a file that is not there, or cannot have an effect.
+    """
     config.addinivalue_line(
         "markers",
         "hil(*boards): needs a board, and these only when any are named; "
@@ -86,14 +96,19 @@ def pytest_configure(config: pytest.Config) -> None:
     option = config.option
     for name in _PATHS:
         if value := getattr(option, name, None):
-            setattr(option, name, str(config.invocation_params.dir / value))
+            path = config.invocation_params.dir / value
+            if name in _FILES and not path.is_file():
+                raise pytest.UsageError(f"--{name.replace('_', '-')}: no file {path}")
+            setattr(option, name, str(path))
+    if option.hil_gate and not option.hil_baseline:
+        raise pytest.UsageError("--hil-gate judges by a baseline; name it with --hil-baseline FILE")
     worker = getattr(config, "workerinput", None)
     config.stash[_SESSION] = worker["hil_session"] if worker else uuid.uuid4().hex[:12]
     suite = getattr(option, "hil_suite", None)
     if suite and config.args_source is not pytest.Config.ArgsSource.ARGS:
         config.args.append(suite)
     if suite and getattr(option, "xmlpath", None) and not worker:
-        from hilbench._pytest.junit import JunitNames  # noqa: PLC0415
+        from hilbench._pytest.ids import JunitNames  # noqa: PLC0415
 
         config.pluginmanager.register(JunitNames(config, Path(suite)))
 
@@ -167,24 +182,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marker = metafunc.definition.get_closest_marker("hil")
     bench = _bench(metafunc.config)
     try:
-        if boards:
-            chosen = bench.chosen(marker.args if marker else ())
-            _parametrize(metafunc, "hil_board", chosen, [b.id for b in chosen])
-        if variants:
-            _parametrize(
-                metafunc,
-                "hil_variant",
-                bench.suite.variants,
-                [v.name for v in bench.suite.variants],
-            )
+        chosen = bench.chosen(marker.args if marker else ()) if boards else []
+        found = bench.suite.variants if variants else ()
     except HilbenchError as error:
-        pytest.fail(str(error), pytrace=False)
+        told = str(error)
+    else:
+        if boards:  # a test that is for none of them is skipped by the fixture
+            _parametrize(
+                metafunc, "hil_board", chosen or [None], [b.id for b in chosen] or ["no-board"]
+            )
+        if variants:
+            _parametrize(metafunc, "hil_variant", found, [v.name for v in found])
+        return
+    pytest.fail(told, pytrace=False)  # outside of except: without its tracebacks
 
 
 def _parametrize(metafunc: pytest.Metafunc, name: str, values: Any, ids: list[str]) -> None:
-    if not values:
-        reason = "none of the chosen boards is one that this test is for"
-        values, ids = [pytest.param(None, marks=pytest.mark.skip(reason=reason))], ["no-board"]
     metafunc.parametrize(name, values, ids=ids, indirect=True, scope="session")
 
 
@@ -200,9 +213,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 @pytest.fixture(scope="session")
 def hil_board(request: pytest.FixtureRequest) -> BoardConfig:
     """The board of this test, a hilbench.records.BoardConfig; one after the other."""
-    board: BoardConfig = request.param
-    _bench(request.config).need(board)
-    return board
+    board: BoardConfig | None = request.param
+    return _bench(request.config).need(board)
 
 
 @pytest.fixture(scope="session")
@@ -244,28 +256,33 @@ def pytest_runtest_makereport(
 def _explain(
     item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException], report: pytest.TestReport
 ) -> None:
-    error = excinfo.value
-    if outcome := getattr(error, "hil_outcome", ""):
-        report.user_properties.append(("hil_outcome", outcome))
-    if report.failed:
-        from hilbench._pytest.measuring import MEASURED  # noqa: PLC0415
-        from hilbench.errors import EXIT_REGRESSION, HilbenchError  # noqa: PLC0415
+    from hilbench._pytest.byte_log import section  # noqa: PLC0415
+    from hilbench._pytest.measuring import MEASURED  # noqa: PLC0415
+    from hilbench.errors import EXIT_COULD_NOT_MEASURE, EXIT_REGRESSION, HilbenchError  # noqa: PLC0415
 
+    error = excinfo.value
+    told: list[tuple[str, object]] = []
+    if outcome := getattr(error, "hil_outcome", ""):
+        told.append(("hil_outcome", outcome))
+    if report.skipped and outcome and isinstance(report.longrepr, tuple):
+        report.longrepr = (*report.longrepr[:2], f"Skipped: {error}")
+    elif report.failed:
         if isinstance(error, HilbenchError):
             report.longrepr = excinfo.getrepr(style="value")
             if report.when != "teardown":  # setup is what JUnit and the terminal call an error
                 report.when = "call" if error.exit_code == EXIT_REGRESSION else "setup"
+        crash = getattr(report.longrepr, "reprcrash", None)
+        if crash is not None and (outcome or isinstance(error, HilbenchError)):
+            crash.message = str(error)  # the sentence first, not the name of its type
         for run, board in item.stash.get(MEASURED, []):
-            report.sections += _link_sections(run, board)
-
-
-def _link_sections(run: Run, board: str) -> list[tuple[str, str]]:
-    file = run.link_file(board)
-    if not file.exists():  # the board was never spoken to
-        return []
-    lines = file.read_text().splitlines()
-    head = f"link of board {board}: last {min(_TAIL, len(lines))} of {len(lines)} lines of {file}"
-    return [(head, "\n".join(lines[-_TAIL:]))]
+            file = run.link_file(board)
+            if file.exists():  # or the board was never spoken to
+                told.append(("hil_link", str(file)))
+                fault = getattr(error, "exit_code", None) == EXIT_COULD_NOT_MEASURE
+                tail = fault and _bench(item.config).first_time(file)
+                report.sections.append(section(file, board, tail=tail))
+    item.user_properties += told  # JUnit has those of the teardown's report
+    report.user_properties += told
 
 
 def pytest_report_teststatus(report: Any) -> tuple[str, str, Any] | None:
@@ -296,6 +313,10 @@ def _only_absent(stats: dict[str, list[Any]]) -> bool:
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Print what was measured and what the gate says."""
+    if suite := terminalreporter.config.getoption("hil_suite"):
+        from hilbench._pytest.ids import repair  # noqa: PLC0415
+
+        repair(terminalreporter.stats, Path(suite).name)
     if _only_absent(terminalreporter.stats):
         terminalreporter.write_line(
             "hilbench: nothing ran, because no board was there: that is no pass (exit status 5)"
@@ -311,8 +332,8 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         return
     from hilbench._pytest.summary import lines  # noqa: PLC0415
 
-    if found := lines(reports):
-        terminalreporter.section("hilbench")
+    if found := lines(reports, terminalreporter.config.getoption("hil_baseline")):
+        terminalreporter.write_sep("=", "hilbench")
         for line in found:
             terminalreporter.write_line(line)
 

@@ -42,6 +42,7 @@ class Bench:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._absences: dict[str, str] = {}
+        self._shown: set[Path] = set()
 
     @cached_property
     def known(self) -> dict[str, BoardConfig]:
@@ -59,13 +60,20 @@ class Bench:
             marked: the boards that a test names; it runs on no other.
 
         Raises:
-            ConfigError, UsageError: a board that the boards file does not have.
+            ConfigError, UsageError: a board or tag that the boards file does not have.
         """
         settings = self.settings
         for name in (*settings.boards, *marked):
             if name not in self.known:
                 raise UsageError(
                     f"no board {name!r} in {settings.boards_file}; it has: {', '.join(self.known)}"
+                )
+        tags = sorted({tag for board in self.known.values() for tag in board.tags})
+        for tag in settings.tags:
+            if tag not in tags:
+                raise UsageError(
+                    f"no board in {settings.boards_file} has the tag {tag!r}; tags are: "
+                    f"{', '.join(tags) or 'none'}"
                 )
         told = bool(settings.boards or settings.tags)
         return [
@@ -100,18 +108,30 @@ class Bench:
             self._absences[board.id] = absence(board)
         return self._absences[board.id]
 
-    def need(self, board: BoardConfig) -> None:
-        """Go on only when a board is here.
+    def need(self, board: BoardConfig | None) -> BoardConfig:
+        """Return a board when it is here.
+
+        Args:
+            board: None where a test is for none of the chosen boards.
 
         Raises:
             Absent: skips the test, with the reason.
             BoardError: with --hil-require.
         """
+        if board is None:
+            raise Absent("none of the chosen boards is one that this test is for")
         reason = self.absence(board)
         if reason and self.settings.require:
             raise BoardError(f"{reason}; --hil-require lets no board be absent")
         if reason:
             raise Absent(reason)
+        return board
+
+    def first_time(self, link: Path) -> bool:
+        """Say whether a failure may show the end of this byte log: once is enough."""
+        seen = link in self._shown
+        self._shown.add(link)
+        return not seen
 
     @cached_property
     def runs(self) -> Runs:

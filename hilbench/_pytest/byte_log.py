@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from pathlib import Path
 
 from hilbench.board.tap import Way
 
+TAIL_LINES = 40  # that a failure shows
 MOST_BYTES = 256 * 1024  # of each board; older ones are dropped and counted
 _BYTES_A_LINE = 32
 _TOGETHER_S = 0.002  # emulators deliver single bytes
@@ -54,6 +56,16 @@ class ByteLog:
                 part = data[start : start + _BYTES_A_LINE]
                 lines.append(f"{at_s:11.6f} {way} {part.hex(' ')}")
         return lines
+
+
+def section(file: Path, board: str, *, tail: bool) -> tuple[str, str]:
+    """Return title and text of what a failure shows: the last lines, or only where they are."""
+    lines = file.read_text().splitlines()
+    if not tail:
+        return f"link of board {board}", f"{len(lines)} lines in {file}"
+    shown = lines[-TAIL_LINES:]
+    title = f"link of board {board}: last {len(shown)} of {len(lines)} lines of {file}"
+    return title, "\n".join(shown)
 
 
 class _BoardLog:

@@ -28,6 +28,12 @@ class Absent(pytest.skip.Exception):  # type: ignore[misc, name-defined]
     hil_outcome = "absent"
 
 
+class Regression(pytest.fail.Exception):  # type: ignore[misc, name-defined]
+    """Worse than the baseline."""
+
+    hil_outcome = "regression"
+
+
 class Inconclusive(pytest.fail.Exception):  # type: ignore[misc, name-defined]
     """The data do not decide; counted as a failure, and said in its own words."""
 
@@ -45,7 +51,8 @@ def record_row(properties: Properties, run: Run, row: pd.Series) -> None:
     for metric in METRICS:
         value = float(row[metric.name])
         if not math.isnan(value):
-            properties.append((f"hil_{metric.name}", value))
+            count = metric.unit == "B" and value.is_integer()
+            properties.append((f"hil_{metric.name}", int(value) if count else value))
 
 
 def record_verdict(properties: Properties, run: Run, cell: CellVerdict) -> None:
@@ -64,33 +71,34 @@ def record_verdict(properties: Properties, run: Run, cell: CellVerdict) -> None:
             properties.append((f"hil_{name}", float(value)))
 
 
-def sentence(cell: CellVerdict) -> str:
-    """Return ``m4[int8]::latency_median: FAIL: 100 -> 103, +3.00 % (margin 1 %): reason``."""
-    parts = [f"{cell.cell}: {cell.verdict}:"]
+def sentence(cell: CellVerdict, *, named: bool) -> str:
+    """Return ``m4[int8]::latency_median: FAIL: 100 -> 103: reason``; the cell only where named."""
+    parts = [f"{cell.cell}:"] if named else []
+    parts.append(f"{cell.verdict}:")
     if cell.baseline is not None and cell.now is not None:
-        moved = f"{show(cell.metric, cell.baseline)} -> {show(cell.metric, cell.now)}"
-        if cell.change is not None and cell.kind != "exact":
-            moved += f", {cell.change:+.2%} for the worse"
-            moved += "" if cell.margin is None else f" (margin {cell.margin:.3g})"
-        parts.append(f"{moved}:")
+        parts.append(f"{show(cell.metric, cell.baseline)} -> {show(cell.metric, cell.now)}:")
     return " ".join([*parts, cell.reason])
 
 
-def settle(cells: Sequence[CellVerdict]) -> None:
+def settle(cells: Sequence[CellVerdict], *, named: bool = True) -> None:
     """Let the test end as its verdicts say.
 
+    Args:
+        cells: what the gate said.
+        named: name the cells, where the test's id does not.
+
     Raises:
-        pytest.fail.Exception: a regression.
+        Regression: there is one.
         BaselineError: something could not be compared.
         Inconclusive: undecided.
     """
     bad = _failing(cells)
     if not bad:
         return
-    text = "\n".join(map(sentence, bad))
+    text = "\n".join(sentence(cell, named=named) for cell in bad)
     verdicts = {cell.verdict for cell in bad}
     if verdicts & _FAILURE:
-        pytest.fail(text, pytrace=False)
+        raise Regression(text, pytrace=False)
     if verdicts & _ERROR:
         raise BaselineError(text)
     raise Inconclusive(text, pytrace=False)

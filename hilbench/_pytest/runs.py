@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import cached_property
@@ -120,7 +120,7 @@ class Runs:
             text = "\n".join(log.lines(board)) + "\n"
             write_atomically(run.link_file(board), text.encode())
         if outcome.interrupted:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(f"boards are off; what was measured is in {outcome.folder}")
         for error in outcome.errors:
             if isinstance(error, StoreError):
                 raise error
@@ -157,14 +157,7 @@ class Runs:
         """
         key = (run.folder, tuple(boards))
         if key not in self._results:
-            assert self.baseline is not None
-            result = judge(
-                snapshot(run.folder),
-                self.baseline,
-                self.gate_config,
-                today=date.today(),  # noqa: DTZ011 - waivers end on a local day
-                boards=boards,
-            )
+            result = self._judge(run, boards=boards)
             measured = set(run.frame["variant"])
             left_out = {v.name for v in self._bench.suite.variants} - measured
             asked = tuple(c for c in result.cells if c.variant not in left_out)
@@ -179,15 +172,27 @@ class Runs:
         Raises:
             UsageError: no --hil-baseline; or as judge().
         """
+        only = {(board, variant, metric) for metric in metrics or self.gate_config.metrics}
+        return self._judge(run, only=only).cells
+
+    def _judge(
+        self,
+        run: Run,
+        *,
+        boards: Sequence[str] = (),
+        only: Collection[tuple[str, str, str]] | None = None,
+    ) -> GateResult:
         if self.baseline is None:
             raise UsageError("hil_gate compares with a baseline; name it with --hil-baseline FILE")
-        return judge(
-            snapshot(run.folder),
-            self.baseline,
-            self.gate_config,
-            today=date.today(),  # noqa: DTZ011
-            only={(board, variant, metric) for metric in metrics or self.gate_config.metrics},
-        ).cells
+        found = snapshot(run.folder)
+        if found.suite != self.baseline.suite:
+            raise UsageError(
+                f"--hil-baseline {self.baseline.id} is of suite {self.baseline.suite!r}, this was "
+                f"measured as {found.suite!r}; name another file, or make both variants of one "
+                f"--hil-suite"
+            )
+        today = date.today()  # noqa: DTZ011 - waivers end on a local day
+        return judge(found, self.baseline, self.gate_config, today=today, boards=boards, only=only)
 
 
 def _content(path: Path) -> str:
@@ -201,7 +206,7 @@ def _content(path: Path) -> str:
 def _tell(before: BoardProgress, after: BoardProgress) -> None:
     """For --log-cli-level=INFO."""
     if after.error and after.error != before.error:
-        _log.error(after.error)
+        _log.info(after.error)  # the test that needed it says so, too
     now = (after.state, after.variant, after.session)
     if now != (before.state, before.variant, before.session):
         cell = f" {after.variant}, session {after.session}" if after.variant else ""

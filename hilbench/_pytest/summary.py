@@ -26,11 +26,17 @@ def groups(properties: Iterable[Sequence[object]]) -> list[Group]:
     return found
 
 
-def lines(reports: Sequence[pytest.TestReport]) -> list[str]:
-    """Return the section's lines; none when no test measured anything."""
+def lines(reports: Sequence[pytest.TestReport], baseline: str | None = None) -> list[str]:
+    """Return the section's lines; none when no test measured anything.
+
+    Args:
+        reports: those with properties of hilbench.
+        baseline: the file of --hil-baseline.
+    """
     cells: dict[tuple[object, ...], Group] = {}
     verdicts: dict[tuple[object, ...], Group] = {}
     notes: dict[str, None] = {}
+    headline = False
     for report in reports:
         for group in groups(report.user_properties):
             key = (group["run"], group["board"], group["variant"])
@@ -39,11 +45,22 @@ def lines(reports: Sequence[pytest.TestReport]) -> list[str]:
             else:
                 cells[key] = group
         for name, value in report.user_properties:
+            headline |= name == "hil_headline"
             if name in {"hil_headline", "hil_note"}:
                 notes[str(value)] = None
-    found = [*_rows(list(cells.values())), *_verdicts(list(verdicts.values())), *notes]
+        if report.skipped and ("hil_outcome", "absent") in map(tuple, report.user_properties):
+            notes[f"skipped: {_reason(report)}"] = None
+    found = [*_rows(list(cells.values())), *_verdicts(list(verdicts.values()), counted=headline)]
+    if baseline and cells and not (verdicts or headline or any(r.failed for r in reports)):
+        notes[f"no test compared anything with {baseline}: add --hil-suite, or use hil_gate"] = None
     folders = dict.fromkeys(str(key[0]) for key in (*cells, *verdicts))
-    return [*found, *(f"run: {folder}" for folder in folders)]
+    return [*found, *notes, *(f"run: {folder}" for folder in folders)]
+
+
+def _reason(report: pytest.TestReport) -> str:
+    """Why a test was skipped."""
+    told = report.longrepr
+    return str(told[2] if isinstance(told, tuple) else told).removeprefix("Skipped: ")
 
 
 def _rows(cells: Sequence[Group]) -> list[str]:
@@ -60,36 +77,23 @@ def _rows(cells: Sequence[Group]) -> list[str]:
 
 def _value(cell: Mapping[str, object], name: str) -> str:
     value = cell.get(name)
-    text = show(name, value if isinstance(value, float) else None)
+    text = show(name, value if isinstance(value, int | float) else None)
     return f"{text} {cell['unit']}" if name == "latency_median" and value is not None else text
 
 
-def _verdicts(verdicts: Sequence[Group]) -> list[str]:
+def _verdicts(verdicts: Sequence[Group], *, counted: bool) -> list[str]:
+    """Return what did not pass, and how many verdicts there are unless the gate's headline tells."""
     if not verdicts:
         return []
     named = [v for v in verdicts if v["verdict"] != "PASS"]
     named.sort(key=lambda v: [str(w) for w in WORST_FIRST].index(str(v["verdict"])))
     table = [
-        [
-            str(v["verdict"]),
-            f"{v['board']}[{v['variant']}]::{v['metric']}",
-            _change(v),
-            str(v["reason"]),
-        ]
+        [str(v["verdict"]), f"{v['board']}[{v['variant']}]::{v['metric']}", str(v["reason"])]
         for v in named
     ]
     counts = {w: sum(v["verdict"] == w for v in verdicts) for w in WORST_FIRST}
     told = ", ".join(f"{n} {w}" for w, n in counts.items() if n)
-    return [*_aligned(table), f"verdicts of tests: {told}"]
-
-
-def _change(verdict: Mapping[str, object]) -> str:
-    change, low, high = (verdict.get(n) for n in ("change", "low", "high"))
-    if not isinstance(change, float):
-        return "-"
-    if isinstance(low, float) and isinstance(high, float):
-        return f"{change:+.2%} [{low:+.2%}, {high:+.2%}]"
-    return f"{change:+.2%}"
+    return [*_aligned(table), *([] if counted else [f"verdicts of tests: {told}"])]
 
 
 def _aligned(table: Sequence[Sequence[str]]) -> list[str]:

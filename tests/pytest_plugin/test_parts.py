@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import replace
 from types import SimpleNamespace
@@ -9,17 +10,20 @@ from types import SimpleNamespace
 import pytest
 
 from hilbench._pytest.bench import Bench, Settings
-from hilbench._pytest.byte_log import ByteLog
+from hilbench._pytest.byte_log import ByteLog, section
+from hilbench._pytest.ids import repair
 from hilbench._pytest.items import GateItem, check_oracle
 from hilbench._pytest.measuring import HilBench, HilGate, check_compared
-from hilbench._pytest.outcomes import Inconclusive, settle
+from hilbench._pytest.outcomes import Inconclusive, record_row, settle
 from hilbench._pytest.presence import absence
+from hilbench._pytest.runs import Runs
 from hilbench._pytest.scheduler import board_group
 from hilbench._pytest.shared import Shared, revive
 from hilbench._pytest.summary import groups, lines
 from hilbench.board.tap import tap, tapped
 from hilbench.errors import BaselineError, BoardError, DeviceError, UsageError
 from hilbench.gate.verdicts import CellVerdict
+from hilbench.metrics import METRICS
 from tests.pytest_plugin.project import make_project
 
 
@@ -72,6 +76,12 @@ def test_an_unknown_board_is_refused_whoever_names_it(bench):
         bench.chosen(["mars"])
     with pytest.raises(UsageError, match=told):
         with_settings(bench, boards=("mars",)).chosen()
+
+
+def test_an_unknown_tag_is_refused(bench):
+    told = r"^no board in .*boards.toml has the tag 'mars'; tags are: avr, cortex-m, emulated, "
+    with pytest.raises(UsageError, match=told):
+        with_settings(bench, tags=("host", "mars")).chosen()
 
 
 def test_variants_need_a_suite(bench):
@@ -156,8 +166,24 @@ def test_the_worst_verdict_decides_how_a_test_ends():
     with pytest.raises(pytest.fail.Exception) as failure:
         settle([undecided, invalid, bad])
     assert str(failure.value).splitlines()[0] == (
-        "m4[int8]::latency_median: FAIL: 100 -> 103, +3.00% for the worse (margin 0.01): because"
+        "m4[int8]::latency_median: FAIL: 100 -> 103: because"
     )
+    with pytest.raises(pytest.fail.Exception, match=r"^FAIL: 100 -> 103: because$"):
+        settle([bad], named=False)  # where the test's id names the cell
+
+
+def test_a_baseline_of_another_suite_is_refused(bench, monkeypatch):
+    runs = Runs(bench)
+    runs.baseline = SimpleNamespace(id="base.toml@1", suite="small")
+    monkeypatch.setattr(
+        "hilbench._pytest.runs.snapshot", lambda folder: SimpleNamespace(suite="keyword")
+    )
+    told = (
+        r"^--hil-baseline base.toml@1 is of suite 'small', this was measured as 'keyword'; name "
+        r"another file, or make both variants of one --hil-suite$"
+    )
+    with pytest.raises(UsageError, match=told):
+        runs.judge_cell(SimpleNamespace(folder=None), "m4", "int8", ())
 
 
 def test_only_new_cells_are_nothing_compared():
@@ -308,10 +334,59 @@ def test_properties_are_groups_of_cells():
     assert groups([("hil_outcome", "absent")]) == []
 
 
+def report(properties, outcome="passed", longrepr=None):
+    return SimpleNamespace(
+        user_properties=properties,
+        skipped=outcome == "skipped",
+        failed=outcome == "failed",
+        longrepr=longrepr,
+    )
+
+
+def test_counts_of_bytes_are_recorded_as_such():
+    values = dict.fromkeys((m.name for m in METRICS), math.nan)
+    row = values | {
+        "board": "m4", "variant": "int8", "unit": "instr", "plan_bytes": 1626.0, "accuracy": 1.0,
+    }  # fmt: skip
+    told = []
+    record_row(told, SimpleNamespace(folder="r/1"), row)
+    assert [(n, type(v)) for n, v in told[4:]] == [("hil_accuracy", float), ("hil_plan_bytes", int)]
+
+
+def test_the_table_tells_each_absent_board_once_and_a_baseline_that_nobody_used():
+    absent = report([["hil_outcome", "absent"]], "skipped", ("a.py", 1, "Skipped: board m4: away"))
+    teardown = report([["hil_outcome", "absent"]])
+    row = report([("hil_board", "m3"), ("hil_variant", "int8"), ("hil_run", "r/1")])
+    unused = "no test compared anything with b.toml: add --hil-suite, or use hil_gate"
+    assert lines([absent, absent, teardown]) == ["skipped: board m4: away"]
+    assert unused in lines([row], "b.toml")
+    assert unused not in lines([row, report([], "failed")], "b.toml")
+    assert unused not in lines([row, report([("hil_headline", "PASS: 1 PASS")])], "b.toml")
+
+
+def test_ids_of_a_suite_are_shown_as_they_are():
+    for nodeid in ("models/suite.toml::m4[int8]::accuracy", "test_a.py::test_fast[m4]"):
+        found = pytest.TestReport(nodeid, ("a", 0, "b"), {}, "failed", None, "call")
+        repair({"failed": [found, SimpleNamespace(nodeid=nodeid)]}, "suite.toml")
+        assert found.nodeid == nodeid
+        if hasattr(found, "id"):  # since pytest 9.2
+            assert f"{found.id.path}::{found.id.rest}" == nodeid
+
+
+def test_a_failure_shows_the_end_of_a_byte_log_or_only_where_it_is(bench, tmp_path):
+    file = tmp_path / "run.m4.link.txt"
+    file.write_text("".join(f"{n}\n" for n in range(100)))
+    title, text = section(file, "m4", tail=True)
+    assert title == f"link of board m4: last 40 of 100 lines of {file}"
+    assert text.splitlines() == [str(n) for n in range(60, 100)]
+    assert section(file, "m4", tail=False) == ("link of board m4", f"100 lines in {file}")
+    assert [bench.first_time(file), bench.first_time(file)] == [True, False]
+
+
 def test_the_table_shows_a_cell_once_and_what_did_not_pass():
     row = [
         ("hil_board", "m4"), ("hil_variant", "int8"), ("hil_run", "r/1"), ("hil_unit", "instr"),
-        ("hil_latency_median", 12345.0), ("hil_accuracy", 0.5),
+        ("hil_latency_median", 12345.0), ("hil_accuracy", 0.5), ("hil_plan_bytes", 1626),
     ]  # fmt: skip
     bad = [
         ("hil_board", "m4"), ("hil_variant", "int8"), ("hil_run", "r/1"),
@@ -319,11 +394,11 @@ def test_the_table_shows_a_cell_once_and_what_did_not_pass():
         ("hil_change", 0.03), ("hil_low", 0.02), ("hil_high", 0.04),
     ]  # fmt: skip
     good = [(n, {"hil_verdict": "PASS", "hil_metric": "plan_bytes"}.get(n, v)) for n, v in bad]
-    reports = [SimpleNamespace(user_properties=p) for p in (row, row, bad, good)]
+    reports = [report(p) for p in (row, row, bad, good)]
     assert lines(reports) == [
-        "board  variant  latency       accuracy",
-        "m4     int8     12,345 instr  0.5000",
-        "FAIL  m4[int8]::latency_median  +3.00% [+2.00%, +4.00%]  slower",
+        "board  variant  latency       accuracy  plan/B",
+        "m4     int8     12,345 instr  0.5000    1,626",
+        "FAIL  m4[int8]::latency_median  slower",
         "verdicts of tests: 1 FAIL, 1 PASS",
         "run: r/1",
     ]

@@ -100,12 +100,15 @@ def test_assertions_fail_and_faults_of_the_bench_are_errors(project):
             "*absent.tflite: cannot be read*",
             "*hil_gate compares with a baseline; name it with --hil-baseline FILE",
             "*assert digits?'latency_median'? < 0*",
-            f"- link of board native: last 40 of * lines of {folder}.native.link.txt -",
+            f"* lines in {project.path / folder}.native.link.txt",
             "board *variant *latency *",
             "native *mlp_int8 *",
         ]
     )
-    link = (project.path / f"{folder}.native.link.txt").read_text()
+    link = project.path / f"{folder}.native.link.txt"
+    told = properties(project.path / "junit.xml", "test_too_slow[native]")
+    assert told["hil_link"] == str(link)
+    link = link.read_text()
     assert {line[12] for line in link.splitlines()} == {">", "<"}
     selected = run(project, "--hil-board=native", "-m", "not hil")
     selected.assert_outcomes(passed=1, deselected=5)
@@ -141,9 +144,21 @@ def test_absent_boards_skip_and_a_session_of_nothing_else_is_no_pass(project):
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
     result.stdout.fnmatch_lines([
         "hilbench: nothing ran, because no board was there: that is no pass (exit status 5)",
-        "*board unplugged: no port /dev/no-such-port; plug it in, or correct its table*",
-        "*board shelf: in quarantine * broken connector*",
+        "skipped: board unplugged: no port /dev/no-such-port; plug it in, or correct its table",
+        "skipped: board shelf: in quarantine * broken connector*",
+        "SKIPPED * board unplugged: no port *",
     ], consecutive=False)  # fmt: skip
+    assert "Absent" not in result.stdout.str()
+
+
+@pytest.mark.firmware
+def test_a_session_of_tests_for_other_boards_is_no_pass(project):
+    need("posix")
+    project.makepyfile("import pytest\n@pytest.mark.hil('m4')\n" + USES_A_BOARD)
+    result = run(project, "--hil-board=native")
+    result.assert_outcomes(skipped=1)
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    result.stdout.fnmatch_lines(["skipped: none of the chosen boards is one that this test is for"])
 
 
 @pytest.mark.firmware
@@ -172,7 +187,29 @@ def test_a_board_that_the_file_does_not_have_stops_collecting(project):
     project.makepyfile(USES_A_BOARD)
     result = run(project, "--hil-board=mars")
     assert result.ret == pytest.ExitCode.INTERRUPTED
-    result.stdout.fnmatch_lines(["*no board 'mars' in *boards.toml; it has: native, m3, *"])
+    result.stdout.fnmatch_lines(["no board 'mars' in *boards.toml; it has: native, m3, *"])
+    assert "exception occurred" not in result.stdout.str()
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ("--hil-boards=nix.toml", "ERROR: --hil-boards: no file */nix.toml"),
+        ("--hil-suite=nix.toml", "ERROR: --hil-suite: no file */nix.toml"),
+        ("--hil-baseline=nix.toml", "ERROR: --hil-baseline: no file */nix.toml"),
+        (
+            "--hil-gate=suite.toml",
+            "ERROR: --hil-gate judges by a baseline; name it with --hil-baseline FILE",
+        ),
+        ("--hil-sessions=0", "*argument --hil-sessions: '0' is no whole number of at least 1"),
+        ("--hil-limit=-1", "*argument --hil-limit: '-1' is no whole number of at least 1"),
+    ],
+)
+def test_options_that_cannot_mean_anything_are_refused_before_anything_runs(project, option, told):
+    project.makepyfile("def test_unit():\n    pass\n")
+    result = run(project, option)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([told])
 
 
 # -- a suite ---------------------------------------------------------------------------------------
@@ -218,7 +255,7 @@ def test_a_suite_is_tests_and_a_gate(project):
         "suite.toml::m4?mlp_int8?::arena_bytes FAILED*",
         "suite.toml::m4?student_int8?::accuracy ERROR*",
         "suite.toml::gate PASSED*",
-        "m4?mlp_int8?::arena_bytes: FAIL: 64 -> 80: +16 B, allowance 0 B",
+        "FAIL: 64 -> 80: +16 B, allowance 0 B",
         "FAIL *m4?mlp_int8?::arena_bytes *",
         "INVALID *m4?student_int8?::accuracy *",
         "INCONCLUSIVE *m4?mlp_int8?::latency_median *",
@@ -226,8 +263,8 @@ def test_a_suite_is_tests_and_a_gate(project):
         "*2 failed, * passed, * errors, 1 inconclusive*",
     ])  # fmt: skip
     assert (
-        second.stdout.str().count("- link of board m4: ") == 1
-    )  # of test_memory: verdicts need none
+        second.stdout.str().count("- link of board m4 -") == 1
+    )  # test_memory's; verdicts need none
     assert second.ret == pytest.ExitCode.TESTS_FAILED
     told = outcomes(project.path / "junit.xml")
     assert told["test_memory[m4-mlp_int8]"] == "failure"
@@ -236,6 +273,10 @@ def test_a_suite_is_tests_and_a_gate(project):
     assert "m4[student_int8]::zlib_bytes" not in told  # gate.toml leaves it out
     assert told["m4[mlp_int8]::latency_median"] == "failure"
     assert len(runs(project)) == 1 + 1 + 2  # one for all items of the suite, one a test's variant
+
+    again = run(project, *gated, "--lf", "suite.toml")
+    again.assert_outcomes(failed=1, errors=2)  # and what was inconclusive
+    again.stdout.fnmatch_lines(["FAILED suite.toml::m4?mlp_int8?::arena_bytes - FAIL: 64 -> 80: *"])
 
     chosen = ("suite.toml::m4[mlp_int8]::plan_bytes", "suite.toml::m4[mlp_int8]::arena_bytes")
     third = run(project, *gated, "-x", *chosen[::-1])
