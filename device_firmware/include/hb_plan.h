@@ -1,4 +1,4 @@
-/* The plan format. Generated from hilbench/models/planner/layout.py by
+/* The plan format. Generated from hilbench/models/planner/ by
  * python -m hilbench.models.planner.generate_c: do not edit. See device_firmware/PLAN.md. */
 /* clang-format off */
 #ifndef HB_PLAN_H

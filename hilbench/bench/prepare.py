@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from hilbench.errors import MeasurementError, ToolMissingError, VectorError
 from hilbench.measurement.accuracy import Accuracy, dequantise, evaluate
 from hilbench.models.oracle import HostReference, TflmOracle
 from hilbench.models.planner import plan_model
-from hilbench.models.tflite_file import TfliteModel, read_model
+from hilbench.models.tflite_file import TfliteModel, parse_model, read_model
 from hilbench.models.vectors import RawVectors, prepare, subset
 from hilbench.records import Plan, VariantConfig, VectorsConfig, VectorSet
 
@@ -25,7 +26,7 @@ class PreparedVariant:
 
     config: VariantConfig
     model: TfliteModel
-    plan: Plan
+    plan: Plan  # for portable kernels, until for_kernels() says otherwise
     vectors: VectorSet
     quantise: str
     reference: NDArray[np.generic]  # [n, ...] outputs of the host interpreter
@@ -41,6 +42,15 @@ class PreparedVariant:
         """[n, bytes] as the board gets them."""
         x = np.ascontiguousarray(self.vectors.x)
         return x.reshape(len(x), -1).view(np.uint8)
+
+    def for_kernels(self, kernels: str) -> PreparedVariant:
+        """Return this variant with the plan for a board's kernels, as HELLO states them.
+
+        Raises:
+            ModelError: this version of hilbench does not know these kernels.
+        """
+        plan = _plan_for(self.model.data, self.model.path, kernels)
+        return self if plan.sha256 == self.plan.sha256 else replace(self, plan=plan)
 
     def decode_outputs(self, raw: NDArray[np.uint8]) -> NDArray[np.generic]:
         """[n, output_bytes] from the board to [n, *output shape] of the model's dtype."""
@@ -90,6 +100,12 @@ def prepare_variant(
         golden_name=golden_name,
         zlib_bytes=len(zlib.compress(model.data, 9)),
     )
+
+
+@lru_cache(maxsize=256)
+def _plan_for(data: bytes, path: Path, kernels: str) -> Plan:
+    """Boards with the same kernels share a plan."""
+    return plan_model(parse_model(data, path), kernels)
 
 
 def computes_in_int8(model: TfliteModel) -> bool:

@@ -51,7 +51,7 @@ class SyntheticBench:
     def _prepare(self, suite, limit):
         x = np.arange(8, dtype=np.int8).reshape(2, 4)[:limit]
         vectors = SimpleNamespace(x=x, y=self.labels[:limit])
-        return [
+        variants = [
             SimpleNamespace(
                 config=v,
                 vectors=vectors,
@@ -60,12 +60,16 @@ class SyntheticBench:
                 quantised=True,
             )
             for v in suite.variants
-        ], {}
+        ]
+        for variant in variants:
+            variant.for_kernels = lambda _kernels, itself=variant: itself
+        return variants, {}
 
     @contextlib.contextmanager
     def _open_board(self, config, image, on_state, on_emulator):
         board = SimpleNamespace(
             config=config, metering=None, explain=lambda error: error,
+            hello=SimpleNamespace(kernels="portable"),
             start_session=lambda: None, cut=lambda: None,
         )  # fmt: skip
         yield board

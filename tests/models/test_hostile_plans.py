@@ -11,6 +11,7 @@ import pytest
 from builders import operator_models as models
 from builders.host_runtime import SOURCES, HostRuntime, RuntimeFaultError, compile_c
 from hilbench.models.planner import layout, plan_model
+from hilbench.models.planner.sets import records
 from hilbench.models.tflite_file import parse_model
 from hilbench.records import Plan
 
@@ -78,7 +79,7 @@ def test_header(values, expected, runtime):
         ({"kind": 999}, "kind"),
         ({"bytes": 0}, "record"),
         ({"bytes": 0xFFFF}, "record"),
-        ({"kind": layout.RECORDS["add_s8"].kind}, "record"),
+        ({"kind": records()["add_s8"].kind}, "record"),
         ({"input": 4}, "tensor"),
         ({"input": 0xFFFFFFF0}, "tensor"),
         ({"output": CONV.arena_bytes}, "tensor"),
@@ -108,13 +109,13 @@ def test_header(values, expected, runtime):
     ],
 )
 def test_record(values, expected, runtime):
-    data = changed(CONV, layout.RECORDS["conv_s8"].flat, RECORDS_AT, **values)
+    data = changed(CONV, records()["conv_s8"].flat, RECORDS_AT, **values)
     assert fault(runtime, data, CONV.arena_bytes) == (BAD_MODEL, reason(expected), RECORDS_AT)
 
 
 def test_the_last_operator_is_checked_before_the_first_runs(runtime):
-    at = RECORDS_AT + layout.RECORDS["requantize_s8"].bytes
-    data = changed(ADD, layout.RECORDS["add_s8"].flat, at, shift_1=1)
+    at = RECORDS_AT + records()["requantize_s8"].bytes
+    data = changed(ADD, records()["add_s8"].flat, at, shift_1=1)
     assert fault(runtime, data, ADD.arena_bytes) == (BAD_MODEL, reason("parameter"), at)
 
 
@@ -201,5 +202,5 @@ def test_mutated_plans_under_the_sanitizers(tmp_path):
 
 
 def test_kinds_are_unique():
-    kinds = [record.kind for record in layout.RECORDS.values()]
+    kinds = [record.kind for record in records().values()]
     assert len(kinds) == len(set(kinds))

@@ -15,8 +15,16 @@ from builders import operator_models as models
 from builders.tflite_builder import ModelBuilder
 from hilbench.errors import ModelError, UnsupportedOperatorError
 from hilbench.models.planner import describe_fault, generate_c, layout, plan_model
-from hilbench.models.planner.memory import Buffer, align, arena_bytes, best_fit, lower_bound
+from hilbench.models.planner.memory import (
+    Buffer,
+    Problem,
+    align,
+    arena_bytes,
+    best_fit,
+    lower_bound,
+)
 from hilbench.models.planner.quantise import quantise_multiplier
+from hilbench.models.planner.sets import records
 from hilbench.models.tflite_file import parse_model
 from hilbench.records import Plan
 
@@ -116,10 +124,10 @@ def test_header_and_records():
     assert header["magic"] == struct.unpack("<I", b"HBNP")[0]
     assert header["length"] == len(planned.data)
     assert header["arena_bytes"] == planned.arena_bytes
-    requantize = layout.RECORDS["requantize_s8"]
+    requantize = records()["requantize_s8"]
     first = layout.unpack(requantize.flat, planned.data, int(header["operators_offset"]))
     assert (first["kind"], first["bytes"]) == (requantize.kind, requantize.bytes)
-    add = layout.RECORDS["add_s8"]
+    add = records()["add_s8"]
     position = int(header["operators_offset"]) + requantize.bytes
     second = layout.unpack(add.flat, planned.data, position)
     assert second["kind"] == add.kind
@@ -161,15 +169,16 @@ def random_buffers(seed: int) -> list[Buffer]:
 @pytest.mark.parametrize("seed", range(50))
 def test_living_buffers_never_share_memory(seed):
     buffers = random_buffers(seed)
-    offsets = best_fit(buffers)
+    problem = Problem(buffers)
+    offsets = best_fit(problem)
     spans = list(zip(buffers, offsets, strict=True))
     for (a, at_a), (b, at_b) in itertools.combinations(spans, 2):
         if a.overlaps(b):
             assert at_a + a.size <= at_b or at_b + b.size <= at_a
     assert all(offset % layout.ALIGNMENT == 0 for offset in offsets)
-    total = arena_bytes(buffers, offsets)
+    total = arena_bytes(problem, offsets)
     assert total == max(offset + align(b.size) for b, offset in spans)
-    assert lower_bound(buffers) <= total <= sum(align(b.size) for b in buffers)
+    assert lower_bound(problem) <= total <= sum(align(b.size) for b in buffers)
 
 
 def chain(*sizes: int) -> list[Buffer]:
@@ -182,19 +191,20 @@ def chain(*sizes: int) -> list[Buffer]:
 )
 def test_a_chain_reaches_the_bound(sizes):
     buffers = chain(*sizes)
-    assert arena_bytes(buffers, best_fit(buffers)) == lower_bound(buffers)
+    problem = Problem(buffers)
+    assert arena_bytes(problem, best_fit(problem)) == lower_bound(problem)
 
 
 def test_a_residual_reaches_the_bound():
     # What a skip connection reads lives on beside the layers it skips.
     sizes = ((64, -1, 0), (1024, 0, 3), (1024, 1, 2), (1024, 2, 3), (1024, 3, 4), (2048, 4, 5))
-    buffers = [Buffer(*size) for size in sizes]
-    assert arena_bytes(buffers, best_fit(buffers)) == lower_bound(buffers) == 3072
+    problem = Problem([Buffer(*size) for size in sizes])
+    assert arena_bytes(problem, best_fit(problem)) == lower_bound(problem) == 3072
 
 
 def test_nothing_to_place():
-    assert best_fit([]) == []
-    assert arena_bytes([], []) == lower_bound([]) == 0
+    assert best_fit(Problem([])) == []
+    assert arena_bytes(Problem([]), []) == lower_bound(Problem([])) == 0
 
 
 # --- requantisation constants -----------------------------------------------------------------
@@ -326,4 +336,7 @@ def test_requantisation_factor_too_large():
 def test_unknown_kernel_set():
     with pytest.raises(ModelError) as caught:
         plan_model(parse_model(models.softmax(), NAME), kernels="abacus")
-    assert str(caught.value) == "some.tflite: no plans for kernel set 'abacus'; known: portable"
+    assert str(caught.value) == (
+        "some.tflite: no plans for kernels 'abacus'; known sets: mve, dsp, portable; build the "
+        "firmware from this version: make firmware"
+    )

@@ -7,7 +7,7 @@ RAM_BYTES := 2048
 # The others count on an int of 32 bits (window.h), or on more RAM than there is.
 KERNELS := fc_s8 softmax_s8
 RUNTIME_SOURCES := runtimes/plan/plan.c $(KERNELS:%=runtimes/plan/kernels/portable/%.c) \
-	runtimes/plan/kernels/portable/kernels.c
+	runtimes/plan/kernels/kernels.c
 O3_SOURCES = $(KERNELS:%=runtimes/plan/kernels/portable/%.c)
 # gnu99: the address space __flash. Inlining costs what is short here: stack (the frames of all that is
 # inlined into the command loop add up) and flash.

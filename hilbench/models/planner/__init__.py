@@ -5,65 +5,53 @@ check support → fuse activations, drop reshapes → lower each operator → pl
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
-
 from hilbench.errors import ModelError
-from hilbench.models.planner import lower_plain, lower_weighted
 from hilbench.models.planner.fuse import build_graph, drop_reshapes, fuse_activations
 from hilbench.models.planner.layout import describe_fault
 from hilbench.models.planner.lower import Constants, Context, Lowered
 from hilbench.models.planner.memory import Strategy, best_fit
 from hilbench.models.planner.pack import pack_plan, plan_arena
+from hilbench.models.planner.sets import KernelSet, kernel_sets, sets_of
 from hilbench.models.planner.support import SUPPORTED, check_model
 from hilbench.models.tflite_file import TfliteModel
 from hilbench.records import Plan
 
-__all__ = ["KERNEL_SETS", "SUPPORTED", "describe_fault", "plan_model"]
-
-Lowering = Callable[[Context], Lowered]
-
-_PORTABLE: Final[dict[str, Lowering]] = {
-    "ADD": lower_plain.add,
-    "AVERAGE_POOL_2D": lower_plain.average_pool_2d,
-    "CONV_2D": lower_weighted.conv_2d,
-    "DEPTHWISE_CONV_2D": lower_weighted.depthwise_conv_2d,
-    "DEQUANTIZE": lower_plain.dequantize,
-    "FULLY_CONNECTED": lower_weighted.fully_connected,
-    "MAX_POOL_2D": lower_plain.max_pool_2d,
-    "MEAN": lower_plain.mean,
-    "QUANTIZE": lower_plain.quantize,
-    "RELU": lower_plain.relu,
-    "RELU6": lower_plain.relu6,
-    "SOFTMAX": lower_plain.softmax,
-}
-# A kernel set for another instruction set packs weights its own way: it is another table here.
-KERNEL_SETS: Final[dict[str, dict[str, Lowering]]] = {"portable": _PORTABLE}
+__all__ = ["SUPPORTED", "describe_fault", "kernel_sets", "plan_model"]
 
 
 def plan_model(
     model: TfliteModel, kernels: str = "portable", memory_strategy: Strategy = best_fit
 ) -> Plan:
-    """Plan a model for a kernel set.
+    """Plan a model for the kernels of a firmware.
 
     Args:
         model: from ``hilbench.models.tflite_file.read_model``.
-        kernels: what the firmware states in HELLO.
+        kernels: what the firmware states in HELLO, for example "portable dsp".
         memory_strategy: places tensors in the arena.
 
     Raises:
-        UnsupportedOperatorError: the kernel set cannot run an operator.
-        ModelError: the model contradicts itself, or the kernel set does not exist.
+        UnsupportedOperatorError: no kernel can run an operator.
+        ModelError: the model contradicts itself, or there is no such kernel set.
     """
-    if kernels not in KERNEL_SETS:
+    try:
+        sets = sets_of(kernels)
+    except KeyError:
         raise ModelError(
-            f"{model.path}: no plans for kernel set {kernels!r}; known: {', '.join(KERNEL_SETS)}"
-        )
+            f"{model.path}: no plans for kernels {kernels!r}; known sets: "
+            f"{', '.join(kernel_sets())}; build the firmware from this version: make firmware"
+        ) from None
     check_model(model)
     graph = drop_reshapes(fuse_activations(build_graph(model)))
     constants = Constants()
-    lowered = [
-        KERNEL_SETS[kernels][node.operator.name](Context(graph, node, constants))
-        for node in graph.nodes
-    ]
-    return pack_plan(graph, lowered, constants, plan_arena(graph, memory_strategy))
+    lowered = [_lower(Context(graph, node, constants), sets) for node in graph.nodes]
+    return pack_plan(graph, lowered, constants, plan_arena(graph, lowered, memory_strategy))
+
+
+def _lower(context: Context, sets: tuple[KernelSet, ...]) -> Lowered:
+    """Ask the sets in turn; the last one is portable, which has a kernel or raises."""
+    for kernel_set in sets:
+        lowering = kernel_set.lowerings.get(context.node.operator.name)
+        lowered = None if lowering is None else lowering(context)
+        if lowered is not None:
+            return lowered
+    raise AssertionError(f"{context.where}: the portable set neither lowered nor refused it")

@@ -1,4 +1,7 @@
-"""Write device_firmware/include/hb_plan.h and the tables of device_firmware/PLAN.md from layout.py.
+"""Write device_firmware/include/hb_plan.h and the tables of device_firmware/PLAN.md.
+
+Both come from layout.py and the records of sets/.
+
 
 python -m hilbench.models.planner.generate_c           # write
 python -m hilbench.models.planner.generate_c --check   # exit code 1 when a file is stale
@@ -11,6 +14,7 @@ import sys
 from pathlib import Path
 
 from hilbench.models.planner import layout
+from hilbench.models.planner.sets import records
 
 FIRMWARE = Path(__file__).resolve().parents[3] / "device_firmware"
 HEADER_FILE = FIRMWARE / "include" / "hb_plan.h"
@@ -59,11 +63,11 @@ def _enum(name: str, entries: list[tuple[str, int, str]]) -> str:
 
 def render_header() -> str:
     """Return the text of hb_plan.h."""
-    kinds = [(f"HB_PLAN_{r.name.upper()}", r.kind, "") for r in layout.RECORDS.values()]
+    kinds = [(f"HB_PLAN_{r.name.upper()}", r.kind, "") for r in records().values()]
     faults = [(f"HB_PLAN_FAULT_{k.upper()}", v, text) for k, (v, text) in layout.FAULTS.items()]
     return "\n".join(
         [
-            "/* The plan format. Generated from hilbench/models/planner/layout.py by",
+            "/* The plan format. Generated from hilbench/models/planner/ by",
             " * python -m hilbench.models.planner.generate_c: do not edit. See device_firmware/PLAN.md. */",
             "/* clang-format off */",
             "#ifndef HB_PLAN_H",
@@ -78,7 +82,7 @@ def render_header() -> str:
             _enum("hb_plan_kind", kinds),
             _enum("hb_plan_fault", [("HB_PLAN_FAULT_NONE", 0, ""), *faults]),
             *(_part(p) for p in _PARTS),
-            *(_record(r) for r in layout.RECORDS.values()),
+            *(_record(r) for r in records().values()),
             "#endif",
             "",
         ]
@@ -110,10 +114,7 @@ def render_tables() -> str:
                 f"`version` is {layout.VERSION}.\n"
             ),
             *(_table(part.name, (), part.fields) for part in _PARTS),
-            *(
-                _table(f"{r.name}, kind {r.kind}", r.parts, r.fields)
-                for r in layout.RECORDS.values()
-            ),
+            *(_table(f"{r.name}, kind {r.kind}", r.parts, r.fields) for r in records().values()),
             f"## Faults\n\n| reason | name | |\n|---|---|---|\n{faults}\n",
         ]
     )

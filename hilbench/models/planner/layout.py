@@ -1,5 +1,7 @@
 """The plan format: one description, from which come the packer, ``hb_plan.h`` and the fault texts.
 
+The records of operators are beside their lowerings, in ``sets``.
+
 Little endian, every struct free of padding. device_firmware/PLAN.md describes it to the byte.
 """
 
@@ -55,7 +57,8 @@ class Record:
         return packer(self.flat).size
 
 
-def _fields(type_: str, *names: str) -> tuple[Field, ...]:
+def numbers(type_: str, *names: str) -> tuple[Field, ...]:
+    """Return fields of one type that need no comment."""
     return tuple(Field(type_, name) for name in names)
 
 
@@ -89,85 +92,20 @@ HEAD: Final = Part(
 )
 WINDOW: Final = Part(
     "window",
-    _fields("u16", "in_h", "in_w", "in_c", "out_h", "out_w", "out_c")
-    + _fields("u16", "kernel_h", "kernel_w", "stride_h", "stride_w")
-    + _fields("u16", "dilation_h", "dilation_w", "pad_top", "pad_left"),
+    numbers("u16", "in_h", "in_w", "in_c", "out_h", "out_w", "out_c")
+    + numbers("u16", "kernel_h", "kernel_w", "stride_h", "stride_w")
+    + numbers("u16", "dilation_h", "dilation_w", "pad_top", "pad_left"),
 )
 QUANTISED: Final = Part(
-    "quantised", _fields("i16", "input_zero_point", "output_zero_point", "minimum", "maximum")
+    "quantised", numbers("i16", "input_zero_point", "output_zero_point", "minimum", "maximum")
 )
-RANGE: Final = Part("range", _fields("f32", "minimum", "maximum"))
-
-_PER_CHANNEL: Final = (
-    Field("u32", "weights", "constant: int8"),
-    Field("u32", "bias", "constant: int32 per channel, input zero point folded in"),
-    Field("u32", "multipliers", "constant: int32"),
-    Field("u32", "shifts", "constant: int8"),
-)
-_BORDER: Final = (
-    Field(
-        "u32", "border_bias", "constant: int32 per channel, of windows that reach over the border"
-    ),
-)
-_FLOAT_WEIGHTS: Final = (
-    Field("u32", "weights", "constant: float32"),
-    Field("u32", "bias", "constant: float32 per channel"),
-)
-_MATRIX: Final = _fields("u32", "rows", "depth", "units")
-_REQUANTISE: Final = _fields("i32", "multiplier", "shift")
+RANGE: Final = Part("range", numbers("f32", "minimum", "maximum"))
 
 
-def _record(kind: int, name: str, *parts: Part, fields: tuple[Field, ...] = ()) -> Record:
+def record(kind: int, name: str, *parts: Part, fields: tuple[Field, ...] = ()) -> Record:
+    """Return a record that begins with the common head."""
     return Record(kind, name, (HEAD, *parts), fields)
 
-
-_COUNT: Final = _fields("u32", "count")
-_ROWS: Final = _fields("u32", "rows", "depth")
-
-RECORDS: Final = {
-    record.name: record
-    for record in (
-        _record(1, "conv_s8", WINDOW, QUANTISED, fields=_PER_CHANNEL + _BORDER),
-        _record(2, "depthwise_s8", WINDOW, QUANTISED, fields=_PER_CHANNEL + _BORDER),
-        _record(
-            3,
-            "fc_s8",
-            QUANTISED,
-            fields=(*_MATRIX, Field("u32", "scales", "1, or one per unit"), *_PER_CHANNEL),
-        ),
-        _record(
-            4,
-            "add_s8",
-            QUANTISED,
-            fields=(
-                Field("i16", "input_2_zero_point"),
-                Field("u16", "reserved", "0"),
-                Field("u32", "input_2", "arena offset"),
-                *_COUNT,
-                *_fields("i32", "multiplier_1", "shift_1", "multiplier_2", "shift_2"),
-                *_REQUANTISE,
-            ),
-        ),
-        _record(5, "average_pool_s8", WINDOW, QUANTISED),
-        _record(6, "max_pool_s8", WINDOW, QUANTISED),
-        _record(7, "mean_s8", QUANTISED, fields=(*_ROWS, *_REQUANTISE)),
-        _record(
-            8, "softmax_s8", fields=(*_ROWS, *_fields("i32", "multiplier", "shift", "diff_min"))
-        ),
-        _record(9, "quantize_f32_s8", QUANTISED, fields=(*_COUNT, Field("f32", "scale"))),
-        _record(10, "requantize_s8", QUANTISED, fields=(*_COUNT, *_REQUANTISE)),
-        _record(11, "dequantize_s8_f32", QUANTISED, fields=(*_COUNT, Field("f32", "scale"))),
-        _record(33, "conv_f32", WINDOW, RANGE, fields=_FLOAT_WEIGHTS),
-        _record(34, "depthwise_f32", WINDOW, RANGE, fields=_FLOAT_WEIGHTS),
-        _record(35, "fc_f32", RANGE, fields=(*_MATRIX, *_FLOAT_WEIGHTS)),
-        _record(36, "add_f32", RANGE, fields=(Field("u32", "input_2", "arena offset"), *_COUNT)),
-        _record(37, "average_pool_f32", WINDOW, RANGE),
-        _record(38, "max_pool_f32", WINDOW, RANGE),
-        _record(39, "mean_f32", RANGE, fields=_ROWS),
-        _record(40, "softmax_f32", fields=(*_ROWS, Field("f32", "beta"))),
-        _record(41, "clamp_f32", RANGE, fields=_COUNT),
-    )
-}
 
 FAULTS: Final = {
     # name: (reason, sentence about `position`)

@@ -47,10 +47,13 @@ class Constants:
 class Lowered:
     """A record without its arena offsets."""
 
-    record: str  # name in layout.RECORDS
+    record: str  # a name of sets.records()
     values: dict[str, Number]
     macs: int = 0
-    scratch_bytes: int = 0  # seam: no portable kernel needs any
+    scratch_bytes: int = 0  # of the arena, for this operator alone; the record has a field scratch
+    # One per activation input, in bytes: how far before the input's first byte the output must begin
+    # so that the kernel never destroys what it has still to read. None: they must not overlap.
+    distances: tuple[int | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,11 @@ class Context:
     def is_float(self) -> bool:
         """Whether the node computes in float32."""
         return self.input.dtype == "float32"
+
+    @property
+    def element_bytes(self) -> int:
+        """Size of an element of the node's first input."""
+        return 4 if self.is_float else 1
 
     def option(self, name: str) -> Any:
         """Return an option of the operator."""

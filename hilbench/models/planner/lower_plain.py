@@ -10,6 +10,7 @@ from hilbench.models.planner.fuse import same_quantisation
 from hilbench.models.planner.geometry import window
 from hilbench.models.planner.graph import contradiction
 from hilbench.models.planner.lower import Context, Lowered, scale_of
+from hilbench.models.planner.overlap import element_distance, window_distance
 from hilbench.models.planner.quantise import mean_multiplier, softmax_constants
 from hilbench.models.planner.support import unsupported
 
@@ -29,7 +30,7 @@ def add(context: Context) -> Lowered:
         raise unsupported(model, operator, "no kernel for broadcasting")
     values: dict[str, Number] = {"count": context.output.elements, **context.clamp()}
     if context.is_float:
-        return Lowered("add_f32", values)
+        return Lowered("add_f32", values, distances=(0, 0))
     twice = 2 * max(scale_of(context.input), scale_of(second))
     fixed_1 = context.multiplier(scale_of(context.input) / twice)
     fixed_2 = context.multiplier(scale_of(second) / twice)
@@ -38,7 +39,7 @@ def add(context: Context) -> Lowered:
     values |= {"multiplier_1": fixed_1[0], "shift_1": fixed_1[1]}
     values |= {"multiplier_2": fixed_2[0], "shift_2": fixed_2[1]}
     values |= {"multiplier": fixed[0], "shift": fixed[1]}
-    return Lowered("add_s8", values)
+    return Lowered("add_s8", values, distances=(0, 0))
 
 
 def average_pool_2d(context: Context) -> Lowered:
@@ -58,7 +59,11 @@ def _pool(context: Context, name: str) -> Lowered:
     geometry = window(context, context.option("FilterHeight"), context.option("FilterWidth"))
     if geometry["in_c"] != geometry["out_c"]:
         raise contradiction(model, operator, "channels differ")
-    return Lowered(f"{name}_{'f32' if context.is_float else 's8'}", {**geometry, **context.clamp()})
+    return Lowered(
+        f"{name}_{'f32' if context.is_float else 's8'}",
+        {**geometry, **context.clamp()},
+        distances=(window_distance(geometry, context.element_bytes),),
+    )
 
 
 def mean(context: Context) -> Lowered:
@@ -79,14 +84,14 @@ def mean(context: Context) -> Lowered:
         raise contradiction(model, operator, "the output's shape does not follow from the axes")
     values: dict[str, Number] = {"rows": rows, "depth": depth, **context.clamp()}
     if context.is_float:
-        return Lowered("mean_f32", values)
+        return Lowered("mean_f32", values, distances=(0,))
     if rows > _MEAN_MAX_ROWS:
         raise unsupported(model, operator, f"no kernel for a mean of more than {_MEAN_MAX_ROWS}")
     try:
         fixed = mean_multiplier(scale_of(context.input) / scale_of(context.output), rows)
     except ValueError as error:
         raise ModelError(f"{context.where}: {error}; quantise the model again") from error
-    return Lowered("mean_s8", values | {"multiplier": fixed[0], "shift": fixed[1]})
+    return Lowered("mean_s8", values | {"multiplier": fixed[0], "shift": fixed[1]}, distances=(0,))
 
 
 def softmax(context: Context) -> Lowered:
@@ -98,7 +103,7 @@ def softmax(context: Context) -> Lowered:
     values: dict[str, Number] = {"rows": context.input.elements // depth, "depth": depth}
     beta = float(context.option("Beta"))
     if context.is_float:
-        return Lowered("softmax_f32", values | {"beta": beta})
+        return Lowered("softmax_f32", values | {"beta": beta}, distances=(0,))
     if scale_of(context.output) != 1 / 256 or context.output.zero_points[0] != -128:  # noqa: PLR2004
         raise unsupported(model, operator, "no kernel for an output other than 1/256 * (q + 128)")
     if depth > _SOFTMAX_MAX_DEPTH:
@@ -108,7 +113,9 @@ def softmax(context: Context) -> Lowered:
     except ValueError as error:
         raise ModelError(f"{context.where}: {error}; quantise the model again") from error
     return Lowered(
-        "softmax_s8", values | {"multiplier": multiplier, "shift": shift, "diff_min": diff_min}
+        "softmax_s8",
+        values | {"multiplier": multiplier, "shift": shift, "diff_min": diff_min},
+        distances=(0,),
     )
 
 
@@ -116,14 +123,20 @@ def quantize(context: Context) -> Lowered:
     """QUANTIZE: float32 to int8, or int8 to int8 of another scale."""
     values = _elementwise(context) | context.quantised()
     if context.is_float:
-        return Lowered("quantize_f32_s8", values | {"scale": scale_of(context.output)})
+        return Lowered(
+            "quantize_f32_s8", values | {"scale": scale_of(context.output)}, distances=(0,)
+        )
     return _requantize(context, values)
 
 
 def dequantize(context: Context) -> Lowered:
     """DEQUANTIZE: int8 to float32."""
     values = _elementwise(context) | context.quantised()
-    return Lowered("dequantize_s8_f32", values | {"scale": scale_of(context.input)})
+    return Lowered(
+        "dequantize_s8_f32",
+        values | {"scale": scale_of(context.input)},
+        distances=(element_distance(context.input.elements, 1, 4),),
+    )
 
 
 def relu(context: Context) -> Lowered:
@@ -145,12 +158,16 @@ def relu6(context: Context) -> Lowered:
 def _activation(context: Context, name: str) -> Lowered:
     fused = context.with_activation(name)
     values = _elementwise(fused) | fused.clamp()
-    return Lowered("clamp_f32", values) if fused.is_float else _requantize(fused, values)
+    if fused.is_float:
+        return Lowered("clamp_f32", values, distances=(0,))
+    return _requantize(fused, values)
 
 
 def _requantize(context: Context, values: dict[str, Number]) -> Lowered:
     fixed = context.multiplier(scale_of(context.input) / scale_of(context.output))
-    return Lowered("requantize_s8", values | {"multiplier": fixed[0], "shift": fixed[1]})
+    return Lowered(
+        "requantize_s8", values | {"multiplier": fixed[0], "shift": fixed[1]}, distances=(0,)
+    )
 
 
 def _elementwise(context: Context) -> dict[str, Number]:

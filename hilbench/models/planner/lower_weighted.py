@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from hilbench.models.planner.geometry import window
 from hilbench.models.planner.graph import contradiction
 from hilbench.models.planner.lower import Context, Lowered, scale_of
+from hilbench.models.planner.overlap import row_distance, window_distance
 from hilbench.models.planner.support import unsupported
 
 if TYPE_CHECKING:
@@ -55,8 +56,15 @@ def fully_connected(context: Context) -> Lowered:
     if rest or context.output.elements != rows * units:
         raise contradiction(context.graph.model, context.node.operator, "weights do not fit")
     values: dict[str, Number] = {"rows": rows, "depth": depth, "units": units, **context.clamp()}
+    size = context.element_bytes
+    distances = (row_distance(rows, depth * size, units * size),)
     if context.is_float:
-        return Lowered("fc_f32", values | _float_constants(context, weights), rows * weights.size)
+        return Lowered(
+            "fc_f32",
+            values | _float_constants(context, weights),
+            rows * weights.size,
+            distances=distances,
+        )
     scales = _filter_scales(context, units)
     if scales.size == 1:
         # The reference multiplies these two in float32 when there is one scale.
@@ -66,7 +74,7 @@ def fully_connected(context: Context) -> Lowered:
         reals = _real_multipliers(context, scales)
     values["scales"] = len(reals)
     constants = _int8_constants(context, weights, weights, reals)
-    return Lowered("fc_s8", values | constants, rows * weights.size)
+    return Lowered("fc_s8", values | constants, rows * weights.size, distances=distances)
 
 
 def _convolution(
@@ -78,8 +86,10 @@ def _convolution(
 ) -> Lowered:
     """``weights`` has the output channel first."""
     values = {**geometry, **context.clamp()}
+    distances = (window_distance(geometry, context.element_bytes),)
     if context.is_float:
-        return Lowered(f"{name}_f32", values | _float_constants(context, weights), macs)
+        constants = _float_constants(context, weights)
+        return Lowered(f"{name}_f32", values | constants, macs, distances=distances)
     out_c = weights.shape[0]
     scales = np.broadcast_to(_filter_scales(context, out_c), (out_c,))
     reals = _real_multipliers(context, scales)
@@ -88,7 +98,7 @@ def _convolution(
     constants["border_bias"] = (
         context.constants.add(_bias(context, out_c)) if padded else constants["bias"]
     )
-    return Lowered(f"{name}_s8", values | constants, macs)
+    return Lowered(f"{name}_s8", values | constants, macs, distances=distances)
 
 
 def _weights(context: Context, rank: int) -> NDArray[Any]:

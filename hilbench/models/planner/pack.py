@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hilbench.errors import ModelError
@@ -10,7 +11,15 @@ from hilbench.models.planner import layout
 from hilbench.models.planner.fuse import activation_inputs
 from hilbench.models.planner.graph import Graph
 from hilbench.models.planner.lower import Constants, Lowered, scale_of
-from hilbench.models.planner.memory import Buffer, Strategy, align, arena_bytes
+from hilbench.models.planner.memory import (
+    Buffer,
+    Problem,
+    Strategy,
+    align,
+    arena_bytes,
+    lower_bound,
+)
+from hilbench.models.planner.sets import records
 from hilbench.models.tflite_file import TfliteModel, TfliteTensor
 from hilbench.records import Plan, PlannedOperator, TensorInfo
 
@@ -18,14 +27,28 @@ _MAX_BYTES = (1 << 31) - 1
 
 
 @dataclass(frozen=True)
+class Placement:
+    """Bytes of the arena that something holds from step ``first`` to step ``last``, inclusive."""
+
+    name: str
+    offset: int
+    bytes: int
+    first: int  # -1: before the first operator
+    last: int  # number of operators: after the last one
+
+
+@dataclass(frozen=True)
 class Arena:
-    """Offset of every tensor that owns memory, and the bytes of all."""
+    """Where everything lies, and what no placement could do without."""
 
-    offsets: dict[int, int]
+    tensors: dict[int, int]  # tensor that owns memory -> offset
+    scratch: dict[int, int]  # step -> offset
     size: int
+    bound: int
+    placements: tuple[Placement, ...]
 
 
-def plan_arena(graph: Graph, strategy: Strategy) -> Arena:
+def plan_arena(graph: Graph, lowered: Sequence[Lowered], strategy: Strategy) -> Arena:
     """Place every tensor. Step i is node i; the input exists from step -1, the output to the end."""
     model, last_step = graph.model, len(graph.nodes)
     spans: dict[int, tuple[int, int]] = {graph.root(model.inputs[0]): (-1, -1)}
@@ -36,9 +59,48 @@ def plan_arena(graph: Graph, strategy: Strategy) -> Arena:
         spans[graph.root(node.output)] = (step, step)
     output = graph.root(model.outputs[0])
     spans[output] = (spans[output][0], last_step)
+    numbers = {root: i for i, root in enumerate(spans)}
     buffers = [Buffer(graph.tensor(i).bytes, *span) for i, span in spans.items()]
-    offsets = strategy(buffers)
-    return Arena(dict(zip(spans, offsets, strict=True)), arena_bytes(buffers, offsets))
+    names = [graph.tensor(i).name for i in spans]
+    scratch = {}
+    for step, low in enumerate(lowered):
+        if low.scratch_bytes:
+            scratch[step] = len(buffers)
+            buffers.append(Buffer(low.scratch_bytes, step, step))
+            names.append(f"scratch of {graph.nodes[step].label}")
+    problem = Problem(buffers, _distances(graph, lowered, spans, numbers))
+    offsets = strategy(problem)
+    return Arena(
+        tensors={root: offsets[i] for root, i in numbers.items()},
+        scratch={step: offsets[i] for step, i in scratch.items()},
+        size=arena_bytes(problem, offsets),
+        bound=lower_bound(problem),
+        placements=tuple(
+            Placement(name, offset, buffer.size, buffer.first, buffer.last)
+            for name, offset, buffer in zip(names, offsets, buffers, strict=True)
+        ),
+    )
+
+
+def _distances(
+    graph: Graph,
+    lowered: Sequence[Lowered],
+    spans: dict[int, tuple[int, int]],
+    numbers: dict[int, int],
+) -> dict[tuple[int, int], int]:
+    """Return which outputs may overlap which inputs, that nobody reads later, and how far."""
+    found: dict[tuple[int, int], int] = {}
+    never: set[tuple[int, int]] = set()
+    for step, (node, low) in enumerate(zip(graph.nodes, lowered, strict=True)):
+        output = graph.root(node.output)
+        for index, distance in zip(activation_inputs(node), low.distances, strict=False):
+            root = graph.root(index)
+            pair = numbers[root], numbers[output]
+            if distance is None:
+                never.add(pair)
+            elif spans[root][1] == step and spans[output][0] == step and root != output:
+                found[pair] = max(distance, found.get(pair, distance))
+    return {pair: distance for pair, distance in found.items() if pair not in never}
 
 
 def pack_plan(graph: Graph, lowered: list[Lowered], constants: Constants, arena: Arena) -> Plan:
@@ -69,9 +131,9 @@ def pack_plan(graph: Graph, lowered: list[Lowered], constants: Constants, arena:
             "arena_bytes": arena.size,
             "operators_offset": operators_offset,
             "constants_offset": constants_offset,
-            "input": arena.offsets[graph.root(source.index)],
+            "input": arena.tensors[graph.root(source.index)],
             "input_bytes": source.bytes,
-            "output": arena.offsets[graph.root(target.index)],
+            "output": arena.tensors[graph.root(target.index)],
             "output_bytes": target.bytes,
             "reserved_0": 0,
             "reserved_1": 0,
@@ -92,17 +154,19 @@ def pack_plan(graph: Graph, lowered: list[Lowered], constants: Constants, arena:
 
 
 def _record(graph: Graph, step: int, lowered: Lowered, arena: Arena) -> bytes:
-    record = layout.RECORDS[lowered.record]
+    record = records()[lowered.record]
     node = graph.nodes[step]
-    inputs = [arena.offsets[graph.root(i)] for i in activation_inputs(node)]
+    inputs = [arena.tensors[graph.root(i)] for i in activation_inputs(node)]
     head: dict[str, layout.Number] = {
         "kind": record.kind,
         "bytes": record.bytes,
         "input": inputs[0],
-        "output": arena.offsets[graph.root(node.output)],
+        "output": arena.tensors[graph.root(node.output)],
     }
     if len(inputs) > 1:
         head["input_2"] = inputs[1]
+    if lowered.scratch_bytes:
+        head["scratch"] = arena.scratch[step]
     return layout.pack(record.flat, head | lowered.values)
 
 

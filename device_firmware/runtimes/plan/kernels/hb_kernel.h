@@ -13,6 +13,13 @@
 #include "hb_const.h"
 #include "hb_plan.h"
 
+/* Sets of kernels for instructions beyond the base; a host test may ask for them. */
+#if defined(__ARM_FEATURE_MVE)
+#define HB_WITH_MVE 1
+#elif defined(__ARM_FEATURE_DSP)
+#define HB_WITH_DSP 1
+#endif
+
 /* Inner loops whose cost is the call. */
 #ifdef __GNUC__
 #define HB_INLINE    static inline __attribute__((always_inline))
@@ -37,7 +44,7 @@ struct hb_kernel {
     void (*run)(const HB_CONST uint8_t *record, const struct hb_kernel_memory *memory);
 };
 
-/* A kernel set: the list ends with NULL. */
+/* Every kernel of the image: the list ends with NULL. */
 extern const struct hb_kernel *const hb_kernels[];
 extern const char hb_kernels_name[];
 

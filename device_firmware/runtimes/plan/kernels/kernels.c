@@ -1,44 +1,50 @@
-/* The kernel set "portable": C99 for any target with two's complement and IEEE 754 float.
+/* Which kernels this image has. Every set is a folder with a list.h; the sets beside "portable" are
+ * there where the processor has their instructions.
  *
- * A port without room for all of them names its own in port.mk; a plan that asks for another is
- * refused at load:
+ * A port without room for all portable kernels names its own in port.mk; a plan that asks for
+ * another is refused at load:
  *
  *     CFLAGS += '-DHB_KERNELS(X)=X(fc_s8) X(softmax_s8)' */
-#include "../hb_kernel.h"
+#include "hb_kernel.h"
 
 #ifdef HB_KERNELS
 #define NAME(kernel) " " #kernel
 #define LIST         ":" HB_KERNELS(NAME)
 #else
 #define LIST
-#define HB_KERNELS(X)                                                                              \
-    X(conv_s8)                                                                                     \
-    X(depthwise_s8)                                                                                \
-    X(fc_s8)                                                                                       \
-    X(add_s8)                                                                                      \
-    X(average_pool_s8)                                                                             \
-    X(max_pool_s8)                                                                                 \
-    X(mean_s8)                                                                                     \
-    X(softmax_s8)                                                                                  \
-    X(quantize_f32_s8)                                                                             \
-    X(requantize_s8)                                                                               \
-    X(dequantize_s8_f32)                                                                           \
-    X(conv_f32)                                                                                    \
-    X(depthwise_f32)                                                                               \
-    X(fc_f32)                                                                                      \
-    X(add_f32)                                                                                     \
-    X(average_pool_f32)                                                                            \
-    X(max_pool_f32)                                                                                \
-    X(mean_f32)                                                                                    \
-    X(softmax_f32)                                                                                 \
-    X(clamp_f32)
+#include "portable/list.h"
+#define HB_KERNELS HB_PORTABLE_KERNELS
 #endif
 
 #define DECLARE(kernel) extern const struct hb_kernel hb_portable_##kernel;
 #define ADDRESS(kernel) &hb_portable_##kernel,
-
 HB_KERNELS(DECLARE)
 
-const char hb_kernels_name[] = "portable" LIST;
+#ifdef HB_WITH_DSP
+#include "dsp/list.h"
+#define DECLARE_DSP(kernel) extern const struct hb_kernel hb_dsp_##kernel;
+#define ADDRESS_DSP(kernel) &hb_dsp_##kernel,
+#define DSP                 " dsp"
+HB_DSP_KERNELS(DECLARE_DSP)
+#else
+#define DSP
+#define ADDRESS_DSP(kernel)
+#define HB_DSP_KERNELS(X)
+#endif
 
-const struct hb_kernel *const hb_kernels[] = {HB_KERNELS(ADDRESS) NULL};
+#ifdef HB_WITH_MVE
+#include "mve/list.h"
+#define DECLARE_MVE(kernel) extern const struct hb_kernel hb_mve_##kernel;
+#define ADDRESS_MVE(kernel) &hb_mve_##kernel,
+#define MVE                 " mve"
+HB_MVE_KERNELS(DECLARE_MVE)
+#else
+#define MVE
+#define ADDRESS_MVE(kernel)
+#define HB_MVE_KERNELS(X)
+#endif
+
+const char hb_kernels_name[] = "portable" DSP MVE LIST;
+
+const struct hb_kernel *const hb_kernels[] = {HB_KERNELS(ADDRESS) HB_DSP_KERNELS(ADDRESS_DSP)
+                                                  HB_MVE_KERNELS(ADDRESS_MVE) NULL};

@@ -1,0 +1,2 @@
+/* The kernels of the set "mve". */
+#define HB_MVE_KERNELS(X)
