@@ -42,16 +42,18 @@ wheel: packages-dev venv firmware ## dist/*.whl with the firmware images inside
 test-wheel: wheel ## the wheel in a clean environment outside the checkout
 	PYTHON=$(PYTHON) tools/test_wheel.sh
 
-# The other host reference: ai-edge-litert with numpy 2, in an environment of its own.
-test-references: firmware $(VENV)-litert/.stamp ## the tests again with ai-edge-litert and numpy 2
+# The other host reference, ai-edge-litert with numpy 2, and the other pandas (pip chose 3 for $(VENV)), in an
+# environment of its own.
+test-references: firmware $(VENV)-litert/.stamp ## the tests again with ai-edge-litert, numpy 2 and pandas 2
 	HILBENCH_NO_SKIPS=1 $(VENV)-litert/bin/python -m pytest $(REFERENCE_TESTS)
 
-REFERENCE_TESTS := tests/models tests/measurement tests/runs tests/end_to_end
+REFERENCE_TESTS := tests/models tests/measurement tests/runs tests/gate tests/report tests/end_to_end \
+                   tests/cli/test_runs_export.py
 
 $(VENV)-litert/.stamp: pyproject.toml
 	$(PYTHON) -m venv $(VENV)-litert
 	$(VENV)-litert/bin/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(VENV)-litert/bin/python -m pip install --quiet pyserial cobs "numpy>=2" pandas rich pyelftools \
+	$(VENV)-litert/bin/python -m pip install --quiet pyserial cobs "numpy>=2" "pandas>=2.1,<3" rich pyelftools \
 		tflite "ai-edge-litert>=1.3" --group dev
 	$(VENV)-litert/bin/python -m pip install --quiet --no-deps --editable .
 	@touch $@
