@@ -58,7 +58,7 @@ def mpl_pareto(contents: Contents) -> str:
 
 
 def own_pareto(contents: Contents) -> str:
-    return pareto_panels(contents, contents.groups[0], "t", DETAILS[0])[0]
+    return pareto_panels(contents, contents.groups[0], "t", DETAILS[0])[0][0]
 
 
 def mpl_heat(contents: Contents) -> str:

@@ -21,14 +21,13 @@ def classes(contents: Contents, group: Group) -> str:
     if not top1:
         return ""
     found: dict[tuple[str, tuple[tuple[int, int], ...]], list[str]] = {}
-    seen = set()
-    for record in contents.records:
-        cell = (record.board, record.variant)
-        if cell in top1 and cell not in seen:
-            seen.add(cell)
+    first = {(r.board, r.variant): r for r in reversed(contents.records)}
+    for cell in group.cells:
+        record = first.get((cell.board, cell.variant))
+        if record is not None and (cell.board, cell.variant) in top1:
             counted = _by_class(contents, record)
             if counted is not None:
-                found.setdefault((record.variant, counted), []).append(record.board)
+                found.setdefault((cell.variant, counted), []).append(cell.board)
     title = "<h3>Accuracy per class</h3>\n"
     if not found:
         return title + paragraph("Left out: this run keeps outputs without labels.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from pathlib import PurePosixPath
 
 from hilbench.recordings.evidence import load_evidence
 from hilbench.report._page import Table, figure, folded, paragraph
@@ -19,6 +20,7 @@ COMPONENTS = tuple(
     if column.name.startswith("energy_u_") and column.name.endswith("_uj")
 )  # fmt: skip
 _WINDOWS_LISTED = 40
+_MARKED = "-operators."  # in the name of a capture whose marker shows operators
 
 
 def budget(group: Group) -> str:
@@ -99,7 +101,8 @@ def waveforms(contents: Contents, most: int) -> str:
     parts = []
     for record, file in chosen:
         drawn = _drawn(contents, record, file)
-        name = f"current of {record.board} {record.variant}, session {record.session}"
+        what = f"{record.board} {record.variant}, session {record.session}"
+        name = f"current of {what}{', operators marked' if _MARKED in file else ''}"
         parts.append(drawn if (record, file) in heads else folded(name, drawn))
     rest = len(files) - len(chosen)
     if rest:
@@ -114,7 +117,7 @@ def waveforms(contents: Contents, most: int) -> str:
 
 def _drawn(contents: Contents, record: SessionRecord, file: str) -> str:
     cell = (record.board, record.variant, record.session)
-    id_ = ident("windows", *cell)
+    id_ = ident("windows", record.board, PurePosixPath(file).stem)
     with closing(load_evidence(kept_file(contents.folder, record, file))) as evidence:
         trace = trace_of(evidence, cell, file)
     if trace.samples == 0:

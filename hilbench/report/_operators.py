@@ -25,17 +25,25 @@ def operators(
     if not of_cell:
         return ""
     parts = ["<h3>Operators</h3>\n", _kernels(of_cell, group, drawn=detail != "none")]
-    boards = {"all": group.boards, "first board": group.boards[:1], "none": ()}[detail]
+    metered = {row["board"] for rows in of_cell.values() for row in rows
+               if row["energy_uj"] is not None and not math.isnan(row["energy_uj"])}  # fmt: skip
+    first = next((b for b in group.boards if b in metered), group.boards[0])
+    boards = {"all": group.boards, "first board": (first,), "none": ()}[detail]
     for cell in group.cells:
         rows = of_cell.get((cell.board, cell.variant))
         if cell.board in boards and rows:
             parts.append(_cell(group, cell.board, cell.variant, rows, cell.synthetic))
     if detail != "all":
-        what = "of the first board only" if detail == "first board" else "left out"
+        what = f"those of {first} only" if detail == "first board" else "left out"
         parts.append(
             paragraph(f"Single operators are {what} for size; operators.csv of the run has all.")
         )
     return "".join(parts)
+
+
+def _kind(kernel: str) -> str:
+    """Return what a kernel does, whatever its type of number: conv of conv_s8."""
+    return kernel.rpartition("_")[0] or kernel
 
 
 def _kernels(of_cell: dict[tuple[str, str], list[Row]], group: Group, *, drawn: bool) -> str:
@@ -44,7 +52,8 @@ def _kernels(of_cell: dict[tuple[str, str], list[Row]], group: Group, *, drawn: 
     for (board, variant), operators_of in of_cell.items():
         own = cells.setdefault((variant, board), {})
         for row in operators_of:
-            own[row["kernel"]] = own.get(row["kernel"], 0.0) + float(row["share_percent"])
+            kind = _kind(row["kernel"])
+            own[kind] = own.get(kind, 0.0) + float(row["share_percent"])
     cells = {key: own for key, own in cells.items() if not any(v != v for v in own.values())}  # noqa: PLR0124 - NaN
     largest: dict[str, float] = {}
     for own in cells.values():
@@ -72,10 +81,12 @@ def _kernels(of_cell: dict[tuple[str, str], list[Row]], group: Group, *, drawn: 
         )
         for (variant, known), boards in alike.items()
     ]
-    says = f"Share of the profiled inference by kernel: {', '.join(series)}, in this order."
-    chart = bars("share of an inference by kernel", says, id_, rows, width=940, letters=True)
+    says = f"Share of the profiled inference by kind of kernel: {', '.join(series)}, in this order."
+    chart = bars(
+        "share of an inference by kind of kernel", says, id_, rows, width=940, letters=True
+    )
     twin = Table(
-        id_, "Share by kernel, %", ("variant", "boards", *series),
+        id_, "Share by kind of kernel, %", ("variant", "boards", *series),
         tuple(
             (variant, ", ".join(boards), *(f"{v:.1f}" for v in known))
             for (variant, known), boards in alike.items()

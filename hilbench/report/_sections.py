@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from hilbench.metrics import BY_NAME, show
 from hilbench.report._accuracy import classes, lsb
 from hilbench.report._detail import Detail
 from hilbench.report._energy import budget, waveforms
 from hilbench.report._operators import operators
-from hilbench.report._page import Markup, Table, figure, folded, paragraph
-from hilbench.report._words import percent
-from hilbench.report.charts import Grid, HeatCell, heat_map, shades, strips
+from hilbench.report._page import Markup, Table, figure, lines, paragraph
+from hilbench.report._sessions import distributions, without_sessions
+from hilbench.report._words import change_words, relative_margin
+from hilbench.report.charts import Grid, HeatCell, heat_map, shades
 from hilbench.report.charts_pareto import pareto_panels, session_range
 from hilbench.report.contents import Cell, Contents, Group, compact, exact, interval, short, unit_of
 from hilbench.report.quantities import si
@@ -23,7 +22,7 @@ HEAT = (
     "accuracy", "latency_median", "energy_uj", "plan_bytes", "arena_bytes", "stack_used_bytes",
 )  # fmt: skip
 _CHANGE_FULL = 3.0  # margins: darker it does not get
-_MANY_VALUES = 32
+_LEAST_MARGIN = 0.01  # for colours, where the margin is 0
 
 
 def failed(contents: Contents) -> str:
@@ -48,16 +47,18 @@ def of_group(contents: Contents, group: Group, detail: Detail) -> list[tuple[str
         caption = (
             "Accuracy against cost. The dashed line joins variants that no other one beats in both. "
             "Whiskers: 95 % interval of accuracy and energy, least to largest session median of "
-            "latency. Boards with the same numbers share a panel."
+            "latency. Panels of a cost have the same axes; boards with the same numbers share one."
         )
         if contents.gate and detail.changes:
-            caption += " Hollow: where the baseline was."
-        parts.append(figure(panels, caption))
+            caption += " Hollow: where the baseline was, if it may stand beside."
+        several = any(len(row) > 1 for row in panels)
+        rows = ["\n".join(row) for row in panels]
+        parts.append(figure(["<br>\n".join(rows) if several else "\n".join(rows)], caption))
     parts += [
         _results(contents, group, results, marks=detail.hover),
         _changes(contents, group) if detail.changes else "",
         _heat(group),
-        _distributions(contents, group) if detail.sessions else _without_sessions(),
+        distributions(contents, group) if detail.sessions else without_sessions(),
         operators(contents, group, detail.operators),
         budget(group),
         classes(contents, group),
@@ -109,9 +110,9 @@ def _results(contents: Contents, group: Group, id_: str, *, marks: bool) -> str:
     sources = {c.synthetic for c in group.cells if c.number("energy_uj") is not None}
     lead = "SYNTHETIC " if sources == {True} else ""
     heads = (
-        "board", "variant", "accuracy", "95 % interval", f"latency, {unit}", "session medians",
-        "first inference", f"{lead}energy, uJ", "±\u00a095\u00a0%", "plan, B", "arena, B", "stack used, B", "=\u00a0TFLM",
-        "sessions",
+        "board", "variant", "accuracy, 95 % interval", f"latency, {unit}, session medians",
+        "first inference", f"{lead}energy, uJ, ±\u00a095\u00a0%", "plan, B", "arena, B", "stack used, B",
+        "=\u00a0TFLM", "sessions",
     )  # fmt: skip
     rows = tuple(
         _result(contents, cell, marks=marks, mixed=len(sources) > 1) for cell in group.cells
@@ -126,19 +127,18 @@ def _result(contents: Contents, cell: Cell, *, marks: bool, mixed: bool) -> tupl
     metric = cell.text("accuracy_metric")
     accuracy = show("accuracy", cell.number("accuracy"))
     agreement = cell.number("agreement_tflm")
-    energy = compact(cell.number("energy_uj"))
+    energy, half = compact(cell.number("energy_uj")), cell.number("energy_absolute_uj")
     latency = exact("latency_median", cell.number("latency_median"))
+    synthetic = mixed and cell.synthetic and energy != "-"
     return (
         cell.board,
         Markup(f"{_mark(contents, cell.variant)} {text(cell.variant)}") if marks else cell.variant,
-        f"{metric} {accuracy}" if metric else accuracy,
-        "-" if around is None else f"{around[0]:.4f} to {around[1]:.4f}",
-        "failed" if cell.text("error") and latency == "-" else latency,
-        "-" if spread is None else "all alike" if spread[0] == spread[1] else
-        f"{show('latency_median', spread[0])} to {show('latency_median', spread[1])}",
+        lines(f"{metric} {accuracy}" if metric else accuracy,
+              "" if around is None else f"{around[0]:.4f} to {around[1]:.4f}"),
+        lines("failed" if cell.text("error") and latency == "-" else latency,
+              "" if spread is None else _spread(*spread)),
         exact("latency_cold", cell.number("latency_cold")),
-        Markup(f"{energy}<br>SYNTHETIC") if mixed and cell.synthetic and energy != "-" else energy,
-        compact(cell.number("energy_absolute_uj")),
+        lines(energy, "" if half is None else f"± {compact(half)}", "SYNTHETIC" if synthetic else ""),
         show("plan_bytes", cell.number("plan_bytes")),
         show("arena_bytes", cell.number("arena_bytes")),
         show("stack_used_bytes", cell.number("stack_used_bytes")),
@@ -147,13 +147,17 @@ def _result(contents: Contents, cell: Cell, *, marks: bool, mixed: bool) -> tupl
     )  # fmt: skip
 
 
-def _alike(
-    group: Group, of_board: dict[str, tuple[HeatCell, ...]]
-) -> dict[tuple[HeatCell, ...], list[str]]:
+def _spread(least: float, largest: float) -> str:
+    if least == largest:
+        return "all alike"
+    return f"{exact('latency_median', least)} to {exact('latency_median', largest)}"
+
+
+def _alike(of_board: dict[str, tuple[HeatCell, ...]]) -> dict[tuple[HeatCell, ...], list[str]]:
     """Return boards by their column; those with the same numbers stand in one."""
     columns: dict[tuple[HeatCell, ...], list[str]] = {}
-    for board in group.boards:
-        columns.setdefault(of_board[board], []).append(board)
+    for board, column in of_board.items():
+        columns.setdefault(column, []).append(board)
     return columns
 
 
@@ -199,7 +203,7 @@ def _heat_of(
     ]
     n = len(group.variants)
     of_board = {b: tuple(cells[k * n : k * n + n]) for k, b in enumerate(group.boards)}
-    columns = _alike(group, of_board)
+    columns = _alike(of_board)
     lead = "SYNTHETIC " if synthetic else ""
     title = f"{lead}{BY_NAME[metric].label}{f', {unit}' if unit else ''}"
     return heat_map(
@@ -229,12 +233,13 @@ def _changes(contents: Contents, group: Group) -> str:
         }
         if all(cell.shade in {None, 0.0} for column in of_board.values() for cell in column):
             continue
-        columns = _alike(group, of_board)
-        title = f"change of {metric}"
+        known = {b: c for b, c in of_board.items() if any(cell.words != "-" for cell in c)}
+        synthetic = metric == "energy_uj" and any(c.synthetic for c in group.cells)
+        title = f"{'SYNTHETIC ' if synthetic else ''}{BY_NAME[metric].label}, change"
         charts.append(
             heat_map(
                 title, f"{title} against the baseline; positive is worse.", "gate",
-                _grid(group, columns),
+                _grid(group, _alike(known)),
                 diverging=True,
             )
         )  # fmt: skip
@@ -242,7 +247,8 @@ def _changes(contents: Contents, group: Group) -> str:
         return ""
     caption = (
         "Against the baseline: + and orange are worse, - and blue better; the margin is a third of "
-        "the full colour."
+        "the full colour. Accuracy is in points of a hundred, lost. A word is the gate's verdict "
+        "where nothing was compared; a dash: not gated."
     )
     return "<h3>What changed</h3>\n" + figure(charts, caption)
 
@@ -251,53 +257,8 @@ def _change(contents: Contents, board: str, variant: str, metric: str) -> HeatCe
     verdict = contents.verdicts.get((board, variant, metric))
     if verdict is None or verdict.change is None:
         return HeatCell("-" if verdict is None else verdict.verdict.lower(), None)
-    full = _CHANGE_FULL * (abs(verdict.margin or 0.0) or 0.01)
-    return HeatCell(percent(verdict.change), max(-1.0, min(1.0, verdict.change / full)))
-
-
-def _without_sessions() -> str:
-    words = "Sessions one by one are left out for size; sessions.csv of the run has all."
-    return "<h3>Sessions</h3>\n" + paragraph(words)
-
-
-def _distributions(contents: Contents, group: Group) -> str:
-    """Return where session medians lie; nothing is drawn where all are alike."""
-    charts, rows = [], []
-    id_ = f"sessions-{group.key}"
-    for board in group.boards:
-        drawn = []
-        for cell in group.of_board(board):
-            medians = contents.medians.get((board, cell.variant), ())
-            middle = cell.number("latency_median")
-            if not medians:
-                continue
-            rows.append((board, cell.variant, _medians(medians)))
-            if middle and not any(m != m for m in medians):  # noqa: PLR0124 - NaN
-                off = [m / middle - 1 for m in medians]
-                drawn.append((cell.variant, contents.marks[cell.variant], off))
-        if any(value for _, _, off in drawn for value in off):
-            title = f"session medians on {board}"
-            says = (
-                f"Latency of each session, relative to the median of its cell, {len(drawn)} cells."
-            )
-            charts.append(strips(title, says, id_, drawn))
-    if not rows:
-        return ""
-    said = (
-        figure(charts, "Every mark is one session.") if charts else
-        paragraph("All sessions of every cell have the same median: nothing to draw.")
-    )  # fmt: skip
-    heads = ("board", "variant", f"session medians, {group.unit}")
-    twin = Table(id_, "Session medians in the order measured", heads, tuple(rows), 2)
-    return f"<h3>Sessions</h3>\n{said}" + folded("session medians as a table", twin.render())
-
-
-def _medians(medians: Sequence[float]) -> str:
-    words = [exact("latency_median", m) for m in medians]
-    if len(set(words)) == 1:
-        return f"{len(words)} × {words[0]}"
-    more = f", and {len(words) - _MANY_VALUES} more" if len(words) > _MANY_VALUES else ""
-    return "; ".join(words[:_MANY_VALUES]) + more
+    full = _CHANGE_FULL * (relative_margin(verdict) or _LEAST_MARGIN)
+    return HeatCell(change_words(verdict), max(-1.0, min(1.0, verdict.change / full)))
 
 
 def comparisons(contents: Contents) -> str:
@@ -360,17 +321,18 @@ def _models(contents: Contents) -> str:
         if cell.text("plan_sha256"):
             vectors = f"{cell.text('vectors_name')} ({cell.number('vectors_n') or 0:.0f})"
             key = (
-                cell.variant, cell.text("technique"), cell.text("model"), cell.text("model_sha256")[:16],
-                show("tflite_bytes", cell.number("tflite_bytes")), cell.text("plan_sha256")[:16], vectors,
-                cell.text("vectors_sha256")[:16], cell.text("quantise"), cell.text("tflm") or "-",
+                cell.variant, cell.text("technique"),
+                lines(cell.text("model"), cell.text("model_sha256")[:16]),
+                show("tflite_bytes", cell.number("tflite_bytes")), cell.text("plan_sha256")[:16],
+                lines(vectors, cell.text("vectors_sha256")[:16], cell.text("quantise")),
+                cell.text("tflm") or "-",
             )  # fmt: skip
             rows.setdefault(key, []).append(cell.board)
     heads = (
-        "variant", "technique", "model", "sha256", ".tflite, B", "plan sha256", "vectors (n)", "sha256", "quantise",
+        "variant", "technique", "model, sha256", ".tflite, B", "plan sha256", "vectors (n), sha256, quantise",
         "compared with TFLM", "boards",
     )  # fmt: skip
     return Table(
         "models", "Models, plans and vectors (first 16 digits of each hash)", heads,
-        tuple((*key, ", ".join(boards)) for key, boards in rows.items()), 1, frozenset({4}),
-        frozenset({1}),
+        tuple((*key, ", ".join(boards)) for key, boards in rows.items()), 1, frozenset({3}),
     ).render()  # fmt: skip

@@ -1,4 +1,4 @@
-"""Heat maps, bars, strips and the gate's intervals. Pure: numbers in, SVG out."""
+"""Heat maps, bars and the gate's intervals. Pure: numbers in, SVG out."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hilbench.gate.verdicts import CellVerdict
+from hilbench.report._words import change_words, interval_words, margin_words, relative_margin
 from hilbench.report.svg import (
     BETTER,
     WORSE,
     Canvas,
     Mark,
-    Scale,
     attribute,
     box,
     element,
@@ -179,53 +179,28 @@ def bars(
     return canvas.render()
 
 
-def strips(
-    title: str, desc: str, table: str, rows: Sequence[tuple[str, int, Sequence[float]]]
-) -> str:
-    """Return a row of marks per (name, series, values); values are relative to the row's median."""
-    left = 14 + max(width_px(name) for name, _, _ in rows)
-    width, top = 620, 30
-    height = top + _ROW * len(rows) + 40
-    bound = max(abs(v) for _, _, values in rows for v in values) or 1e-6
-    x = Scale(-1.1 * bound, 1.1 * bound, left, width - 14)
-    canvas = Canvas(width, height, title, desc, table)
-    canvas.add(label(4, 14, title, font_weight="bold"))
-    bottom = top + _ROW * len(rows)
-    for value in x.ticks(6):
-        at = attribute(x(value))
-        canvas.add(
-            element("path", d=f"M{at} {top}V{bottom}", stroke="currentColor", opacity=0.18),
-            label(x(value), bottom + 15, f"{100 * value:+.3g} %" if value else "0", "middle"),
-        )
-    canvas.add(label((left + width) / 2, bottom + 32, "from the cell's median", "middle"))
-    for r, (name, series, values) in enumerate(rows):
-        y = top + _ROW * (r + 0.5)
-        canvas.add(label(left - 8, y + 4, name, "end"))
-        marks = [Mark.number(series).at(x(v), y) for v in values]
-        canvas.group(marks, stroke="currentColor", stroke_width=0.8, opacity=0.8)
-    return canvas.render()
-
-
 def gate_interval(cell: CellVerdict, table: str) -> str:
     """Return the change with its interval, 0, and the margin as a dashed line; "" where unknown.
 
-    All are in margins: the dashed line is at the same place in every row. Right is worse.
+    All are in margins: the dashed line is at the same place in every row. Right is worse; what is
+    beyond the scale ends in an arrow.
     """
-    if cell.change is None or not cell.margin:
+    margin = relative_margin(cell)
+    if cell.change is None or not margin:
         return ""
     middle, y = _INTERVAL_WIDTH / 2, _INTERVAL_HEIGHT / 2
     per = (middle - 8) / _MARGINS_SHOWN
 
     def at(value: float) -> float:
-        margins = value / abs(cell.margin or 1)
-        return middle + per * min(_MARGINS_SHOWN, max(-_MARGINS_SHOWN, margins))
+        return middle + per * min(_MARGINS_SHOWN, max(-_MARGINS_SHOWN, value / abs(margin)))
 
-    title = f"change {100 * cell.change:+.3g} %, margin {100 * cell.margin:.3g} %"
-    says = "no interval" if cell.low is None or cell.high is None else (
-        f"90 % interval {100 * cell.low:+.3g} % to {100 * cell.high:+.3g} %"
-    )  # fmt: skip
+    def beyond(value: float) -> bool:
+        return abs(value) > _MARGINS_SHOWN * abs(margin)
+
+    title = f"change {change_words(cell)}, margin {margin_words(cell)}"
+    says = f"interval {interval_words(cell)}" if cell.low is not None else "no interval: exact"
     canvas = Canvas(_INTERVAL_WIDTH, _INTERVAL_HEIGHT, title, says, table)
-    limit = attribute(at(abs(cell.margin)))
+    limit = attribute(at(abs(margin)))
     canvas.add(
         element("path", d=f"M{attribute(middle)} 1V17", stroke="currentColor", opacity=0.5),
         element("path", d=f"M{limit} 1V17", stroke=WORSE, stroke_width=1.5, stroke_dasharray="3 2"),
@@ -233,8 +208,20 @@ def gate_interval(cell: CellVerdict, table: str) -> str:
     if cell.low is not None and cell.high is not None:
         line = f"M{attribute(at(cell.low))} {attribute(y)}H{attribute(at(cell.high))}"
         canvas.add(element("path", d=line, stroke="currentColor", stroke_width=3, opacity=0.6))
-    beyond = abs(cell.change) > _MARGINS_SHOWN * abs(cell.margin)
-    pointer = 3 if not beyond else 2  # a diamond; a triangle where it is off the scale
-    mark = Mark(WORSE if cell.verdict == "FAIL" else BETTER, pointer).at(at(cell.change), y)
-    canvas.group([mark], stroke="currentColor", stroke_width=0.8)
+        ends = "".join(_arrow(at(v), y, v) for v in (cell.low, cell.high) if beyond(v))
+        if ends:
+            canvas.add(element("path", d=ends, fill="currentColor"))
+    colour = WORSE if cell.verdict == "FAIL" else BETTER
+    if beyond(cell.change):
+        arrow = _arrow(at(cell.change), y, cell.change)
+        canvas.add(element("path", d=arrow, fill=colour, stroke="currentColor", stroke_width=0.8))
+    else:
+        mark = Mark(colour, 3).at(at(cell.change), y)
+        canvas.group([mark], stroke="currentColor", stroke_width=0.8)
     return canvas.render()
+
+
+def _arrow(x: float, y: float, towards: float) -> str:
+    """Return a triangle whose tip is past the end of the scale."""
+    tip = 7 if towards > 0 else -7
+    return f"M{attribute(x)} {attribute(y - 6)}v12l{tip}-6z"

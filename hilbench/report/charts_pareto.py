@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hilbench.metrics import BY_NAME, show
@@ -28,50 +28,74 @@ class Point:
     y_range: tuple[float, float] | None
     ghost: tuple[float, float] | None
 
+    @property
+    def xs(self) -> tuple[float, ...]:
+        """Return all that has to be on the axis of cost."""
+        return (self.x, *(self.x_range or ()), *(self.ghost or ())[:1])
 
-def pareto_panels(contents: Contents, group: Group, table: str, detail: Detail) -> list[str]:
-    """Return an SVG per cost, and per board where boards differ."""
-    drawn: list[str] = []
+    @property
+    def ys(self) -> tuple[float, ...]:
+        """Return all that has to be on the axis of accuracy."""
+        return (self.y, *(self.y_range or ()), *(self.ghost or ())[1:])
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """Panels of a kind are small multiples: they have the same axes."""
+
+    cost: str
+    metric: str  # of accuracy
+    unit: str  # of cost
+    synthetic: bool
+
+
+def pareto_panels(contents: Contents, group: Group, table: str, detail: Detail) -> list[list[str]]:
+    """Return a row of SVGs per cost; boards that agree share one, and all of a row have its axes."""
+    kinds: dict[_Kind, dict[tuple[Point, ...], list[str]]] = {}
     for cost in COSTS:
-        alike: dict[tuple[str, str, bool, tuple[Point, ...]], list[str]] = {}
         for board in group.boards:
-            cells = group.of_board(board)
-            for metric in dict.fromkeys(c.text("accuracy_metric") for c in cells):
-                for synthetic in (False, True):
-                    own = [c for c in cells if c.text("accuracy_metric") == metric]
-                    if cost == "energy_uj":
-                        own = [c for c in own if c.synthetic is synthetic]
-                    elif synthetic:
-                        continue
-                    points = tuple(
-                        p for c in own if (p := _point(contents, c, cost, detail)) is not None
-                    )
-                    if points:
-                        unit = unit_of(cost, own[0])
-                        alike.setdefault((metric, unit, synthetic, points), []).append(board)
-        for (metric, unit, synthetic, points), boards in alike.items():
-            drawn.append(
-                _panel(
-                    contents, points, boards=boards, cost=cost, units=(metric, unit), table=table,
-                    synthetic=synthetic, hover=detail.hover,
-                )
-            )  # fmt: skip
-    return drawn
+            for kind, points in _points(contents, group.of_board(board), cost, detail):
+                kinds.setdefault(kind, {}).setdefault(points, []).append(board)
+    rows: list[list[str]] = []
+    for kind, alike in kinds.items():
+        xs = [v for points in alike for p in points for v in p.xs]
+        ys = [
+            v for other, found in kinds.items() if other.metric == kind.metric
+            for points in found for p in points for v in p.ys
+        ]  # fmt: skip
+        scales = (
+            Scale.around(xs, _LEFT, _WIDTH - _RIGHT, log=True),
+            Scale.around(ys, _HEIGHT - _BOTTOM, _TOP),
+        )
+        rows.append([
+            _panel(contents, points, scales, boards=boards, kind=kind, table=table,
+                   hover=detail.hover)
+            for points, boards in alike.items()
+        ])  # fmt: skip
+    return rows
+
+
+def _points(
+    contents: Contents, cells: Sequence[Cell], cost: str, detail: Detail
+) -> Iterator[tuple[_Kind, tuple[Point, ...]]]:
+    found: dict[_Kind, list[Point]] = {}
+    for cell in cells:
+        point = _point(contents, cell, cost, detail)
+        if point is not None:
+            synthetic = cost == "energy_uj" and cell.synthetic
+            kind = _Kind(cost, cell.text("accuracy_metric"), unit_of(cost, cell), synthetic)
+            found.setdefault(kind, []).append(point)
+    return ((kind, tuple(points)) for kind, points in found.items())
 
 
 def _point(contents: Contents, cell: Cell, cost: str, detail: Detail) -> Point | None:
     x, y = cell.number(cost), cell.number("accuracy")
     if x is None or y is None:
         return None
-    before = contents.verdict(cell, cost), contents.verdict(cell, "accuracy")
+    before = contents.baseline(cell, cost), contents.baseline(cell, "accuracy")
     ghost = None
-    if (
-        detail.changes
-        and before[0]
-        and before[1]
-        and None not in {before[0].baseline, before[1].baseline}
-    ):
-        ghost = (float(before[0].baseline or 0), float(before[1].baseline or 0))
+    if detail.changes and before[0] is not None and before[1] is not None:
+        ghost = before[0], before[1]
     x_range = interval(cell, cost)
     if cost == "latency_median":
         x_range = session_range(contents, cell)
@@ -97,15 +121,14 @@ def front(points: Sequence[Point], *, lower_is_better: bool) -> list[Point]:
 def _panel(
     contents: Contents,
     points: Sequence[Point],
+    scales: tuple[Scale, Scale],
     *,
     boards: Sequence[str],
-    cost: str,
-    units: tuple[str, str],
+    kind: _Kind,
     table: str,
-    synthetic: bool,
     hover: bool,
 ) -> str:
-    metric, unit = units
+    cost, metric, unit = kind.cost, kind.metric, kind.unit
     what = NAMES.get(cost, BY_NAME[cost].label)
     best = front(points, lower_is_better=metric == "mse")
     canvas = Canvas(
@@ -113,21 +136,18 @@ def _panel(
         _HEIGHT,
         f"{metric} against {what} ({unit}) on {', '.join(boards)}",
         f"{len(points)} variants; not beaten in both: {', '.join(p.variant for p in best)}."
-        + (" Synthetic energy: nothing was measured on a chip." if synthetic else ""),
+        + (" Synthetic energy: nothing was measured on a chip." if kind.synthetic else ""),
         table,
         "half",
     )
-    xs = [v for p in points for v in (p.x, *(p.x_range or ()), *(p.ghost or ())[:1])]
-    ys = [v for p in points for v in (p.y, *(p.y_range or ()), *(p.ghost or ())[1:])]
-    x = Scale.around(xs, _LEFT, _WIDTH - _RIGHT, log=True)
-    y = Scale.around(ys, _HEIGHT - _BOTTOM, _TOP)
-    if synthetic:
+    x, y = scales
+    if kind.synthetic:
         canvas.synthetic(_LEFT, _TOP, _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM)
     canvas.axes(
         x, y, (f"{what}, {unit}{', logarithmic' if x.log else ''}", metric),
         lambda _, value: tick(value),
     )  # fmt: skip
-    canvas.add(label(4, 14, _heading(boards), font_weight="bold"))
+    canvas.add(label(4, 14, f"{_heading(boards)}: {what}", font_weight="bold"))
     canvas.add(_steps(best, x, y))
     canvas.group(_whiskers(points, x, y), stroke="currentColor", opacity=0.45, fill="none")
     canvas.group(_ghosts(contents, points, x, y), stroke="currentColor", opacity=0.6)

@@ -59,7 +59,8 @@ def waveform(trace: Trace, table: str) -> str:
     canvas = Canvas(
         _WIDTH,
         _HEIGHT,
-        f"current of {trace.board} {trace.variant}, session {trace.session}",
+        f"current of {trace.board} {trace.variant}, session {trace.session}"
+        + (", operators marked" if "-operators." in trace.file else ""),
         f"{si(length_s, 's')} at {si(trace.sample_hz, 'Hz')}; {runs} run windows shaded; "
         f"{trace.lost} samples lost."
         + (" Synthetic: not a current of a chip." if trace.emulated else ""),

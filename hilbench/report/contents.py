@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from hilbench.errors import StoreError
-from hilbench.gate.verdicts import CellVerdict, GateResult
+from hilbench.gate.verdicts import COMPARED, CellVerdict, GateResult
 from hilbench.metrics import BY_NAME, show
 from hilbench.report.quantities import si
 from hilbench.runs import read_run
@@ -89,6 +91,20 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Before:
+    """What a gate's baseline tells beside the verdicts, and how the gate was asked.
+
+    ``sessions``: board, variant, metric to the value of each session, in the metric's unit.
+    """
+
+    sessions: Mapping[tuple[str, str, str], tuple[float, ...]] = field(default_factory=dict)
+    alpha: float = 0.05  # of gate.toml; this is what it is without one
+    run: str = ""  # as a command finds it
+    baseline: str = ""  # file
+    config: str = ""  # file
+
+
+@dataclass(frozen=True)
 class Contents:
     """A run, ready to be shown."""
 
@@ -102,21 +118,47 @@ class Contents:
     boards: tuple[BoardRecord, ...]
     records: tuple[SessionRecord, ...]
     gate: GateResult | None
+    before: Before
     verdicts: dict[tuple[str, str, str], CellVerdict]  # board, variant, metric
     medians: dict[tuple[str, str], tuple[float, ...]]  # of sessions, NaN where unknown
+    energies: dict[tuple[str, str], tuple[float, ...]]  # of sessions, by a meter; uJ
     marks: dict[str, int]  # variant to the number of its mark, alike in every chart
 
     def verdict(self, cell: Cell, metric: str) -> CellVerdict | None:
         """Return what the gate says of a metric of a cell."""
         return self.verdicts.get((cell.board, cell.variant, metric))
 
+    def baseline(self, cell: Cell, metric: str) -> float | None:
+        """Return the baseline's number, where it may stand beside the cell's: it was compared.
 
-def read_contents(run: Path | JournalContents, gate: GateResult | None = None) -> Contents:
+        In a paired comparison that is another variant of this run, and no number of this one.
+        """
+        verdict = self.verdict(cell, metric)
+        if verdict is None or verdict.verdict not in COMPARED:
+            return None
+        own = self.before.sessions.get((cell.board, cell.variant, metric), ())
+        paired = metric == "energy_uj" and self.before.sessions and verdict.baseline != _middle(own)
+        return None if paired else verdict.baseline
+
+    def sessions_before(self, cell: Cell, metric: str) -> tuple[float, ...]:
+        """Return the baseline's sessions where they may stand beside the cell's; else none."""
+        known = self.baseline(cell, metric) is not None
+        return self.before.sessions.get((cell.board, cell.variant, metric), ()) if known else ()
+
+
+def _middle(values: Sequence[float]) -> float | None:
+    return float(np.median(values)) if values else None
+
+
+def read_contents(
+    run: Path | JournalContents, gate: GateResult | None = None, before: Before | None = None
+) -> Contents:
     """Read a run, complete or not.
 
     Args:
         run: its folder, or what read_run made of it.
         gate: what the gate says of it.
+        before: what the gate's baseline tells beside that.
 
     Raises:
         StoreError: not a run, damaged, or changed after sealing.
@@ -135,8 +177,10 @@ def read_contents(run: Path | JournalContents, gate: GateResult | None = None) -
         boards=tuple(r for r in journal.records if isinstance(r, BoardRecord)),
         records=records,
         gate=gate,
+        before=before or Before(),
         verdicts={(v.board, v.variant, v.metric): v for v in (gate.cells if gate else ())},
         medians=_medians(records),
+        energies=_energies(records),
         marks={name: k for k, name in enumerate(dict.fromkeys(cell.variant for cell in cells))},
     )
 
@@ -148,6 +192,15 @@ def _medians(records: Sequence[SessionRecord]) -> dict[tuple[str, str], tuple[fl
         known = math.nan if median is None else float(median)
         found.setdefault((record.board, record.variant), []).append(known)
     return {cell: tuple(medians) for cell, medians in found.items()}
+
+
+def _energies(records: Sequence[SessionRecord]) -> dict[tuple[str, str], tuple[float, ...]]:
+    """Return what a meter with samples said; an estimate from latency is latency again."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for record in records:
+        if record.energy_uj is not None and record.energy is not None:
+            found.setdefault((record.board, record.variant), []).append(record.energy_uj)
+    return {cell: tuple(energies) for cell, energies in found.items()}
 
 
 def _groups(cells: list[Cell]) -> tuple[Group, ...]:

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from hilbench.gate.verdicts import COMPARED, CellVerdict, GateResult
+from hilbench.gate.verdicts import COMPARED, GateResult
 from hilbench.report import _sections as sections
 from hilbench.report._detail import Detail
-from hilbench.report._page import Markup, Table, folded, page, paragraph, verdict_words
+from hilbench.report._page import Markup, Table, folded, lines, page, paragraph, verdict_words
 from hilbench.report._words import (
+    Row,
+    change_words,
     counted,
+    gate_rows,
     headline,
+    interval_name,
     interval_words,
+    margin_words,
+    mde_words,
     method,
-    percent,
-    plain_percent,
     probability,
     shown,
     sorted_cells,
@@ -57,7 +61,7 @@ def html_report(contents: Contents) -> str:
 def _document(contents: Contents, detail: Detail) -> str:
     parts: list[tuple[str, str, str]] = []
     if contents.gate:
-        parts.append(("gate", "Gate", _gate(contents.gate, detail.gate_rows)))
+        parts.append(("gate", "Gate", _gate(contents, contents.gate, detail.gate_rows)))
     if contents.failed:
         parts.append(("failed", "Not measured, or not whole", sections.failed(contents)))
     for group in contents.groups:
@@ -92,8 +96,8 @@ def _verdict(contents: Contents) -> str:
     word, _, rest = gate.headline().partition(":")
     kind = {0: "verdict good", 1: "verdict bad"}.get(gate.exit_code, "verdict")
     first = f"<p><strong>{text(word)}</strong>{text(rest and f': {rest.strip()}')}</p>\n"
-    lines = "".join(element("li", paragraph(said)) for said in what_to_do(gate))
-    todo = f"<p>What to do:</p>\n<ul>{lines}</ul>\n" if lines else ""
+    items = "".join(element("li", paragraph(said)) for said in what_to_do(contents))
+    todo = f"<p>What to do:</p>\n<ul>{items}</ul>\n" if items else ""
     return element("div", first + todo, class_=kind) + _notices(gate)
 
 
@@ -106,53 +110,59 @@ def _notices(gate: GateResult) -> str:
     return drawn
 
 
-def _gate(gate: GateResult, most: int) -> str:
+def _gate(contents: Contents, gate: GateResult, most: int) -> str:
     """Return what asks for a look, then what passed, then what is exactly as it was."""
     cells = sorted_cells(gate)
-    asking = [c for c in cells if c.verdict != "PASS"]
+    asking = gate_rows([c for c in cells if c.verdict != "PASS"])
     same = [c for c in cells if c.verdict == "PASS" and c.baseline == c.now and c.low is None]
-    passed = [c for c in cells if c.verdict == "PASS" and c not in same]
+    passed = gate_rows([c for c in cells if c.verdict == "PASS" and c not in same])
+    interval = interval_name(contents)
     drawn = ""
     if asking:
         drawn += _verdicts(
-            asking[: 2 * most], "gate-cells", "Worst first, then nearest to the margin"
+            asking[: 2 * most], "gate-cells", interval, "Worst first, then nearest to the margin"
         )
     if passed:
-        table = _verdicts(passed[:most], "gate-passed", "What passed, nearest to the margin first")
+        table = _verdicts(
+            passed[:most], "gate-passed", interval, "What passed, nearest to the margin first"
+        )
         drawn += folded(f"{len(passed):,} PASS", table) if asking else table
     if same:
         metrics = Counter(c.metric for c in same)
         listed = ", ".join(f"{name} {n}" for name, n in sorted(metrics.items()))
         drawn += paragraph(f"{len(same):,} numbers are exactly the baseline's: {listed}.")
-    return drawn + _left_out(len(asking[2 * most :]) + len(passed[most:]))
+    return drawn + _left_out(sum(len(r.metrics) for r in asking[2 * most :] + passed[most:]))
 
 
-def _verdicts(cells: Sequence[CellVerdict], id_: str, caption: str) -> str:
+def _verdicts(rows: Sequence[Row], id_: str, interval: str, caption: str) -> str:
     heads = (
-        "verdict", "cell", "baseline, now", "change, 90 % interval", "0 and margin", "margin, mde",
+        "verdict, cell", "baseline, now, change", f"0, margin, {interval}", "margin, mde",
         "n, adj. p", "why",
     )  # fmt: skip
-    rows = tuple(
-        (
-            verdict_words(c.verdict),
-            _lines(f"{c.board}[{c.variant}]", c.metric),
-            _lines(shown(c, c.baseline), shown(c, c.now)),
-            _lines(percent(c.change), interval_words(c) if c.low is not None else ""),
-            Markup(gate_interval(c, id_) if c.verdict in COMPARED else ""),
-            _lines(plain_percent(c.margin), plain_percent(c.mde)),
-            _lines(counted(c), probability(c.p_adjusted)),
-            f"{c.reason} {c.waiver}".strip(),
-        )
-        for c in cells
-    )
+    drawn = tuple(_verdict_row(row, id_) for row in rows)
     return Table(
-        id_, f"{caption}. Positive change is worse.", heads, rows, keys=2,
-        numbers=frozenset({2, 3, 5, 6}), wide=frozenset({7}),
+        id_, f"{caption}. Positive change is worse.", heads, drawn,
+        numbers=frozenset({1, 3, 4}), wide=frozenset({5}),
     ).render()  # fmt: skip
 
 
-def _lines(*words: str) -> Markup:
-    return Markup("<br>".join(text(line) for line in words if line))
+def _verdict_row(row: Row, id_: str) -> tuple[str, ...]:
+    c = row.cell
+    name = lines(f"{c.board}[{c.variant}]", row.what)
+    first = Markup(f"{verdict_words(c.verdict)}<br>{name}")
+    if not row.alone:
+        return first, "", "", "", "", row.why
+    compared = c.verdict in COMPARED
+    bar = gate_interval(c, id_) if compared else ""
+    around = text(interval_words(c)) if c.low is not None else ""
+    return (
+        first,
+        lines(shown(c, c.baseline), shown(c, c.now), change_words(c) if compared else ""),
+        Markup("<br>".join(part for part in (bar, around) if part)),
+        lines(margin_words(c), mde_words(c) if c.mde is not None else "") if compared else "",
+        lines(counted(c), probability(c.p_adjusted) if c.p_adjusted is not None else ""),
+        row.why,
+    )
 
 
 def _left_out(n: int) -> str:

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from hilbench.gate.verdicts import CellVerdict
 from hilbench.metrics import METRICS
 from hilbench.report._words import (
+    change_words,
     counted,
     headline,
+    interval_name,
     interval_words,
-    percent,
-    plain_percent,
+    margin_words,
+    mde_words,
     probability,
     shown,
     sorted_cells,
@@ -62,7 +64,7 @@ def _gated(contents: Contents) -> Iterator[ET.Element]:
     assert contents.gate is not None
     for cell in sorted_cells(contents.gate):
         case = _case(contents, cell.cell)
-        line = verdict_line(cell)
+        line = verdict_line(cell, interval_name(contents))
         if cell.verdict in {"FAIL", "INCONCLUSIVE"}:
             ET.SubElement(case, "failure", type=cell.verdict, message=clean(line))
         elif cell.verdict in _INFRASTRUCTURE:
@@ -71,12 +73,12 @@ def _gated(contents: Contents) -> Iterator[ET.Element]:
         yield case
 
 
-def verdict_line(cell: CellVerdict) -> str:
-    """Return a verdict with its numbers in one line."""
+def verdict_line(cell: CellVerdict, interval: str = "bounds") -> str:
+    """Return a verdict with its numbers in one line; ``interval`` names what low and high are."""
     numbers = (
-        f"{shown(cell, cell.baseline)} -> {shown(cell, cell.now)}, change {percent(cell.change)} "
-        f"(90 % interval {interval_words(cell)}), margin {plain_percent(cell.margin)}, "
-        f"n {counted(cell)}, mde {plain_percent(cell.mde)}, adj. p {probability(cell.p_adjusted)}"
+        f"{shown(cell, cell.baseline)} -> {shown(cell, cell.now)}, change {change_words(cell)} "
+        f"({interval} {interval_words(cell)}), margin {margin_words(cell)}, "
+        f"n {counted(cell)}, mde {mde_words(cell)}, adj. p {probability(cell.p_adjusted)}"
     )
     words = f"{cell.verdict}: {cell.reason}" if cell.reason else cell.verdict
     return f"{words}; {numbers}{f'; waiver: {cell.waiver}' if cell.waiver else ''}"

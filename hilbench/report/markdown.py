@@ -9,11 +9,15 @@ from itertools import groupby
 from hilbench.gate.verdicts import GateResult
 from hilbench.metrics import show
 from hilbench.report._words import (
+    Row,
+    change_words,
     counted,
+    gate_rows,
     headline,
+    interval_name,
     interval_words,
-    percent,
-    plain_percent,
+    margin_words,
+    mde_words,
     probability,
     shown,
     sorted_cells,
@@ -69,7 +73,7 @@ def _lines(contents: Contents) -> Iterator[str]:
     yield f"**{escaped(first)}**" if contents.gate else first
     yield ""
     if contents.gate:
-        yield from _gate(contents.gate)
+        yield from _gate(contents, contents.gate)
     if contents.failed:
         yield "### Not measured, or not whole"
         yield ""
@@ -82,8 +86,8 @@ def _lines(contents: Contents) -> Iterator[str]:
     yield f"Run {escaped(p.run_id)}, {contents.state}; hilbench {escaped(p.hilbench)}{commit}."
 
 
-def _gate(gate: GateResult) -> Iterator[str]:
-    yield from (f"- {sentence}" for sentence in what_to_do(gate))
+def _gate(contents: Contents, gate: GateResult) -> Iterator[str]:
+    yield from (f"- {sentence}" for sentence in what_to_do(contents))
     yield ""
     for title, said in (("Active waivers", gate.waivers), ("Warnings", gate.warnings)):
         if said:
@@ -92,19 +96,11 @@ def _gate(gate: GateResult) -> Iterator[str]:
             yield from (f"- {escaped(sentence)}" for sentence in said)
             yield ""
     heads = (
-        "verdict", "cell", "why", "baseline", "now", "change", "90 % interval", "margin", "n", "mde",
-        "adj. p",
+        "verdict", "cell", "why", "baseline", "now", "change", interval_name(contents), "margin", "n",
+        "mde", "adj. p",
     )  # fmt: skip
     for verdict, cells in groupby(sorted_cells(gate), key=lambda cell: cell.verdict):
-        rows = [
-            (
-                f"{_SIGNS[c.verdict]} {c.verdict}", c.cell, f"{c.reason} {c.waiver}".strip(),
-                shown(c, c.baseline), shown(c, c.now), percent(c.change), interval_words(c),
-                plain_percent(c.margin), counted(c), plain_percent(c.mde),
-                probability(c.p_adjusted),
-            )
-            for c in cells
-        ]  # fmt: skip
+        rows = [_verdict(row) for row in gate_rows(list(cells))]
         folded = verdict == "PASS"
         if folded:
             yield f"<details><summary>{len(rows):,} PASS</summary>"
@@ -114,6 +110,17 @@ def _gate(gate: GateResult) -> Iterator[str]:
         if folded:
             yield "</details>"
             yield ""
+
+
+def _verdict(row: Row) -> tuple[str, ...]:
+    c = row.cell
+    first = f"{_SIGNS[c.verdict]} {c.verdict}"
+    if not row.alone:
+        return (first, f"{c.board}[{c.variant}], {row.what}", row.why, *["-"] * 8)
+    return (
+        first, c.cell, row.why, shown(c, c.baseline), shown(c, c.now), change_words(c),
+        interval_words(c), margin_words(c), counted(c), mde_words(c), probability(c.p_adjusted),
+    )  # fmt: skip
 
 
 def _group(group: Group) -> Iterator[str]:

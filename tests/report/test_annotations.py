@@ -55,7 +55,7 @@ def test_a_regression_is_an_error_at_the_accepted_number(tmp_path):
     number = line_of(TEXT, "m4", "int8", "latency_median")
     assert line == (
         f"::error file=baselines/digits.toml,line={number},title=FAIL m4[int8]%3A%3Alatency_median::"
-        "FAIL: made up to be FAIL; 1,000 -> 1,015, change +1.5 %25 (90 %25 interval +1.2 %25 to "
+        "FAIL: made up to be FAIL; 1,000 -> 1,015, change +1.5 %25 (bounds +1.2 to "
         "+1.8 %25), margin 1 %25, n 6 / 6, mde 0.4 %25, adj. p 0.0008"
     )
 

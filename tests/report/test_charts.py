@@ -14,8 +14,9 @@ from hilbench.power import Marked, Window
 from hilbench.recordings import InMemory
 from hilbench.report import charts
 from hilbench.report._decimate import Waveform
-from hilbench.report.charts import Bar, Grid, HeatCell, bars, heat_map, luminance, shades, strips
+from hilbench.report.charts import Bar, Grid, HeatCell, bars, heat_map, luminance, shades
 from hilbench.report.charts_pareto import Point, front
+from hilbench.report.charts_strips import Strip, strips
 from hilbench.report.charts_waveform import Trace, merged, path, waveform
 from hilbench.report.contents import compact, exact, read_contents, short, tick
 from hilbench.report.html import html_report
@@ -175,9 +176,47 @@ def test_a_heat_map_leaves_unknown_cells_unshaded():
 
 
 def test_strips_lie_by_their_distance_from_the_median():
-    drawn = ET.fromstring(strips("t", "d", "id", [("v", 0, (-0.01, 0.0, 0.01))]))
+    drawn = strips_of(Strip("v", 0, (0.99, 1.0, 1.01)))
     left, middle, right = (float(u.get("x")) for u in drawn.iter("use"))
     assert middle - left == pytest.approx(right - middle, abs=0.11)
+
+
+def strips_of(*rows):
+    return ET.fromstring(strips("t", "d", "id", rows, reference="the baseline's median"))
+
+
+def test_the_baselines_sessions_are_hollow_above_this_runs():
+    drawn = strips_of(Strip("v", 0, (1.02,), (0.99, 1.01)), Strip("new", 1, (1.0,)))
+    old, new, alone = [u for u in drawn.iter("use") if u.get("fill") == "none"], [], []
+    new, alone = [u for u in drawn.iter("use") if u.get("fill") != "none"]
+    places = [float(u.get("x")) for u in (*old, alone, new)]
+    assert (places[0] + places[1]) / 2 == pytest.approx(places[2], abs=0.11)  # 1 is their middle
+    assert places[3] - places[2] == pytest.approx(places[1] - places[0], abs=0.21)  # 2 %, 2 %
+    assert {float(u.get("y")) for u in old} == {float(new.get("y")) - 14}
+
+
+def test_strips_that_lie_far_apart_are_ratios_on_a_logarithmic_axis():
+    drawn = strips_of(Strip("v", 0, (0.5, 1.0, 2.0, 16.0)))
+    places = [float(u.get("x")) for u in drawn.iter("use")]
+    assert places[1] - places[0] == pytest.approx(places[2] - places[1], abs=0.11)
+    assert places[3] - places[2] == pytest.approx(3 * (places[2] - places[1]), abs=0.3)
+    words = [t.text for t in drawn.iter("text")]
+    assert "times the baseline's median, logarithmic" in words
+    assert "× 1" in words
+
+
+def test_captures_of_one_session_have_ids_of_their_own(metered):
+    """A session with operators marked has two captures."""
+    contents = read_contents(metered)
+    (record,) = contents.records
+    (file,) = record.files
+    other = file.replace(".npz", "-operators.npz")
+    (metered / other).write_bytes((metered / file).read_bytes())
+    two = replace(record, files={file: record.files[file], other: record.files[file]})
+    page = html_report(replace(contents, records=(two,)))
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    assert "current of m4 int8, session 1, operators marked" in page
 
 
 def test_numbers_as_people_read_them():

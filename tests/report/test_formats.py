@@ -42,6 +42,24 @@ def test_markdown_tells_the_worst_first_and_folds_what_passed(gated):
     assert "- 1 cell got worse by more than the margin." in page
 
 
+def test_markdown_says_once_what_a_variant_was_not_compared_for(folder):
+    names = ("accuracy", "arena_bytes", "plan_bytes")
+    cells = tuple(ex.verdict("m4", "int8", m, "MISSING", reason="gone") for m in names)
+    page = markdown_report(read_contents(folder, GateResult("run", "base", cells)))
+    assert "m4\\[int8\\], 3 metrics | gone (accuracy, arena\\_bytes, plan\\_bytes) |" in page
+    assert page.count("MISSING |") == 1
+
+
+def test_markdown_gives_every_number_its_unit(folder):
+    page = markdown_report(read_contents(folder, GateResult("run", "base", (
+        ex.verdict("m4", "int8", "plan_bytes", "FAIL", "exact", margin=256.0, low=None, high=None),
+        ex.verdict("m4", "int8", "accuracy", "FAIL", "accuracy", change=0.02, mde=0.000001),
+    ))))  # fmt: skip
+    assert "| 256 B |" in page
+    assert "| +2 points | +1.2 to +1.8 points | 1 point |" in page
+    assert "| \\< 0.001 points |" in page
+
+
 def test_markdown_rows_have_as_many_cells_as_their_heads(gated):
     heads = None
     for line in markdown_report(gated).splitlines():
@@ -88,7 +106,7 @@ def test_junit_cells_are_test_cases(gated):
     failure = found["m4[int8]::latency_median"].find("failure")
     assert failure.get("type") == "FAIL"
     assert failure.get("message") == (
-        "FAIL: made up to be FAIL; 1,000 -> 1,015, change +1.5 % (90 % interval +1.2 % to +1.8 %), "
+        "FAIL: made up to be FAIL; 1,000 -> 1,015, change +1.5 % (90 % interval +1.2 to +1.8 %), "
         "margin 1 %, n 6 / 6, mde 0.4 %, adj. p 0.0008"
     )
     assert found["m4[fp32]::latency_median"].find("failure").get("type") == "INCONCLUSIVE"
@@ -96,6 +114,37 @@ def test_junit_cells_are_test_cases(gated):
     assert found["m9[int8]::latency_median"].find("error").get("type") == "MISSING"
     for name in ("m4[int8]::accuracy", "m4[int8]::plan_bytes", "m3[fp32]::latency_median"):
         assert len(found[name]) == 1  # its words only
+
+
+RESULT = ({"type", "message"}, {})
+# What CI servers agree on: element to its attributes, required ones with "!", and its children.
+DIALECT = {
+    "testsuites": ({"name", "time", "tests", "failures", "errors"}, {"testsuite"}),
+    "testsuite": (
+        {"name!", "tests!", "failures!", "errors!", "skipped", "time", "timestamp", "hostname"},
+        {"properties", "testcase", "system-out", "system-err"},
+    ),
+    "testcase": (
+        {"name!", "classname", "time"},
+        {"skipped", "error", "failure", "system-out", "system-err"},
+    ),
+    "failure": RESULT, "error": RESULT, "skipped": RESULT, "system-out": (set(), {}),
+}  # fmt: skip
+
+
+def test_junit_is_what_ci_servers_read(gated, plain):
+    for contents in (gated, plain):
+        root = ET.fromstring(junit_report(contents).partition("\n")[2])
+        assert root.tag == "testsuites"
+        for element in root.iter():
+            attributes, children = DIALECT[element.tag]
+            required = {name[:-1] for name in attributes if name.endswith("!")}
+            assert required <= set(element.keys()) <= {name.rstrip("!") for name in attributes}
+            assert {child.tag for child in element} <= set(children)
+        for suite in root:
+            assert all(suite.get(n).isdecimal() for n in ("tests", "failures", "errors"))
+            names = [(c.get("classname"), c.get("name")) for c in suite.iter("testcase")]
+            assert len(names) == len(set(names))  # a server overwrites one of two alike
 
 
 def test_junit_of_a_cell_that_was_not_measured_is_an_error(plain):

@@ -11,7 +11,7 @@ import pytest
 from hilbench.errors import StoreError
 from hilbench.gate.verdicts import GateResult
 from hilbench.report._detail import Detail
-from hilbench.report.contents import read_contents
+from hilbench.report.contents import Before, read_contents
 from hilbench.report.html import DETAILS, MAX_BYTES, html_report
 from tests.report import report_examples as ex
 
@@ -155,7 +155,7 @@ def test_an_unknown_is_a_dash_and_never_zero(markup):
     row = re.search(r'results-hardware-cycles".*?</table>', markup, re.DOTALL).group()
     failed = re.search(r"<tr>(?:(?!</tr>).)*fp32.*?</tr>", row, re.DOTALL).group()
     cells = re.findall(r"<td[^>]*>(.*?)</td>", failed)
-    assert cells[2] == "failed"
+    assert cells[1] == "failed"
     assert set(cells) == {"-", "failed", "0"}
     assert cells[-1] == "0"  # sessions: none was measured, that is known
     energy = re.search(
@@ -166,7 +166,7 @@ def test_an_unknown_is_a_dash_and_never_zero(markup):
 
 def test_verdicts_stand_as_words_worst_first(markup):
     table = re.search(r'<table id="gate-cells">.*?</table>', markup, re.DOTALL).group()
-    words = re.findall(r"</svg> ([A-Z]+)</th>", table)
+    words = re.findall(r"</svg> ([A-Z]+)<br>", table)
     assert words == ["FAIL", "INVALID", "MISSING", "INCONCLUSIVE", "WAIVED", "IMPROVED", "NEW"]
     assert re.search(r"<summary>1 PASS</summary>", markup)
 
@@ -228,6 +228,129 @@ def test_ten_boards_of_twenty_variants_fit(large, gated):
     assert len(page.encode()) <= MAX_BYTES
     assert "left out" in page  # it says what it does not draw
     assert page.count("variant_19_int8") > 10
+
+
+def gated(folder, *verdicts, **before):
+    return read_contents(folder, GateResult("run", "base", verdicts), Before(**before))
+
+
+def test_margins_and_changes_have_their_own_units(contents):
+    page = html_report(gated(
+        contents.folder,
+        ex.verdict("m4", "int8", "plan_bytes", "FAIL", "exact", baseline=1000.0, change=0.3,
+                   margin=256.0, low=None, high=None, mde=None),
+        ex.verdict("m4", "int8", "accuracy", "FAIL", "accuracy", change=0.02, low=0.011, high=0.03),
+    ))  # fmt: skip
+    assert "change +30 %, margin 256 B" in page
+    assert "change +2 points, margin 1 point" in page
+    assert "interval +1.1 to +3 points" in page
+    drawn = next(c for c in svgs(page) if c[0].text.endswith("256 B"))
+    zero, margin = (float(p.get("d").split()[0][1:]) for p in list(drawn.iter("path"))[:2])
+    mark = float(next(drawn.iter("use")).get("x"))
+    assert (mark - zero) / (margin - zero) == pytest.approx(0.3 / 0.256, abs=0.02)
+
+
+def test_what_lies_beyond_the_scale_ends_in_an_arrow(contents):
+    far = ex.verdict("m4", "int8", "latency_median", "INCONCLUSIVE", change=0, low=-0.5, high=0.5)
+    page = html_report(gated(contents.folder, far))
+    drawn = next(c for c in svgs(page) if c[0].text == "change 0 %, margin 1 %")
+    assert [p.get("d")[-8:] for p in drawn.iter("path")][-1].endswith("l7-6z")
+    assert "l-7-6z" in list(drawn.iter("path"))[-1].get("d")
+
+
+def test_what_was_not_compared_is_said_once_a_variant(contents):
+    names = ("accuracy", "arena_bytes", "plan_bytes")
+    page = html_report(gated(contents.folder, *(
+        ex.verdict("m4", "int8", m, "INVALID", baseline=9.0, reason="they never meet") for m in names
+    )))  # fmt: skip
+    table = re.search(r'<table id="gate-cells">.*?</table>', page, re.DOTALL).group()
+    assert table.count("<tr>") == 2
+    assert "m4[int8]<br>3 metrics" in table
+    assert "they never meet (accuracy, arena_bytes, plan_bytes)" in table
+
+
+def test_what_to_do_names_the_files_that_were_used(contents):
+    fail = ex.verdict("m4", "int8", "latency_median", "FAIL")
+    bytes_ = ex.verdict("m3", "int8", "plan_bytes", "FAIL", "exact", margin=0.0)
+    asked = {"run": "there/run", "baseline": "b.toml", "config": "g.toml"}
+    words = "".join(Page(html_report(gated(contents.folder, fail, bytes_, **asked))).words)
+    assert "hilbench gate there/run --baseline b.toml --config g.toml --confirm" in words
+    assert "1 cell that no session changes (bytes, agreement) got worse" in words
+    accept = 'hilbench baseline accept --run there/run --baseline b.toml --cells "m4[int8]" '
+    assert accept + '--cells "m3[int8]" --reason TEXT' in words
+
+
+def ghosts(page, board):
+    panel = next(c for c in svgs(page) if c[0].text == f"top1 against latency (instructions) on {board}")
+    return [u for u in panel.iter("use") if u.get("fill") == "none"]
+
+
+def test_a_ghost_is_only_drawn_of_what_was_compared(contents):
+    def page(word):
+        return html_report(gated(
+            contents.folder,
+            ex.verdict("m4", "int8", "latency_median", word, baseline=900.0),
+            ex.verdict("m4", "int8", "accuracy", "PASS", "accuracy", baseline=0.99, change=0.0),
+        ))  # fmt: skip
+
+    assert len(ghosts(page("FAIL"), "m4")) == 1
+    assert ghosts(page("INVALID"), "m4, m3") == []  # they may not meet
+
+
+def test_panels_of_a_cost_have_the_same_axes(contents):
+    fail = ex.verdict("m4", "int8", "latency_median", "FAIL", baseline=900.0)
+    accuracy = ex.verdict("m4", "int8", "accuracy", "PASS", "accuracy", baseline=0.99, change=0.0)
+    page = html_report(gated(contents.folder, fail, accuracy))
+    places = []
+    for board in ("m4", "m3"):  # alike but for the baseline
+        panel = next(
+            c for c in svgs(page) if c[0].text == f"top1 against latency (instructions) on {board}"
+        )
+        places.append([(u.get("x"), u.get("y")) for u in panel.iter("use") if len(u)][-3:])
+    assert places[0] == places[1]
+
+
+def test_the_baselines_sessions_stand_beside_the_runs(contents):
+    before = {("lab", "int8", "latency_median"): (1900.0, 1950.0, 2000.0)}
+    fail = ex.verdict("lab", "int8", "latency_median", "FAIL", baseline=1950.0)
+    new = ex.verdict("lab", "a<b>&\"'", "latency_median", "NEW", baseline=None)
+    page = html_report(gated(contents.folder, fail, new, sessions=before))
+    table = re.search(r'<table id="sessions-hardware-cycles">.*?</table>', page, re.DOTALL).group()
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", table)
+    assert "1,900; 1,950; 2,000" in cells
+    drawn = next(c for c in svgs(page) if c[0].text == "median latency of sessions on lab")
+    assert len([u for u in drawn.iter("use") if u.get("fill") == "none"]) == 3
+    assert "from the baseline's median" in [t.text for t in drawn.iter("text")]
+    words = "".join(Page(page).words)
+    assert "No baseline's median latency stands beside lab[a<b>&\"'] (NEW)" in words
+
+
+def test_sessions_of_a_baseline_that_may_not_meet_are_not_drawn(contents):
+    before = {("lab", "int8", "latency_median"): (1900.0, 1950.0, 2000.0)}
+    page = html_report(gated(
+        contents.folder, ex.verdict("lab", "int8", "latency_median", "INVALID", baseline=1950.0),
+        sessions=before,
+    ))  # fmt: skip
+    assert "1,900" not in page
+    assert "lab[int8] (INVALID)" in page
+
+
+def test_a_pairs_baseline_is_no_earlier_self(contents):
+    """[[pair]]: the number is of another variant, and the stored sessions have another median."""
+    cell = contents.groups[0].cells[0]
+    pair = ex.verdict(cell.board, cell.variant, "energy_uj", "PASS", "energy", baseline=7.0)
+    own = {(cell.board, cell.variant, "energy_uj"): (5.0, 6.0, 7.0)}
+    assert gated(contents.folder, pair, sessions=own).baseline(cell, "energy_uj") is None
+    stored = ex.verdict(cell.board, cell.variant, "energy_uj", "PASS", "energy", baseline=6.0)
+    assert gated(contents.folder, stored, sessions=own).baseline(cell, "energy_uj") == 6.0
+
+
+def test_the_level_of_the_gate_is_the_level_that_is_told(contents):
+    fail = ex.verdict("m4", "int8", "latency_median", "FAIL")
+    page = html_report(gated(contents.folder, fail, alpha=0.01))
+    assert "98 % interval" in page
+    assert "one-sided 99 %" in page
+    assert "90 %" not in page
 
 
 def test_details_only_ever_take_away():

@@ -11,7 +11,7 @@ from hilbench.cli.common import add_results_argument, run_folder
 from hilbench.errors import EXIT_PASS
 
 if TYPE_CHECKING:
-    from hilbench.gate.verdicts import GateResult
+    from hilbench.gate.baseline import Baseline
     from hilbench.report.contents import Contents
     from hilbench.runs.journal import JournalContents
 
@@ -45,13 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the report; 0 whatever the verdict, which is ``hilbench gate``'s to return."""
-    from hilbench.report.contents import read_contents  # noqa: PLC0415
     from hilbench.report.html import MAX_BYTES  # noqa: PLC0415
     from hilbench.runs import read_run  # noqa: PLC0415
     from hilbench.runs.journal import write_atomically  # noqa: PLC0415
 
     journal = read_run(run_folder(args))
-    contents = read_contents(journal, _gate(args, journal))
+    contents = _contents(args, journal)
     document = _render(args.format, contents)
     path = args.output or Path(f"report.{ENDINGS[args.format]}")
     if str(path) == "-":
@@ -84,10 +83,14 @@ def _render(form: str, contents: Contents) -> str:
     return csv_report(contents)
 
 
-def _gate(args: argparse.Namespace, journal: JournalContents) -> GateResult | None:
-    """Judge the run as ``hilbench gate`` does."""
+def _contents(args: argparse.Namespace, journal: JournalContents) -> Contents:
+    """Read the run, and judge it as ``hilbench gate`` does."""
+    from hilbench.report.contents import Before, read_contents  # noqa: PLC0415
+
+    folder = journal.folder
+    run = folder.name if folder.parent == Path("results") else str(folder)
     if args.gate is None:
-        return None
+        return read_contents(journal, before=Before(run=run))
     from datetime import date  # noqa: PLC0415
 
     from hilbench.gate.baseline import load_baseline  # noqa: PLC0415
@@ -98,5 +101,21 @@ def _gate(args: argparse.Namespace, journal: JournalContents) -> GateResult | No
     default = Path("gate.toml")
     file = args.gate_config or (default if default.exists() else None)
     config = GateConfig() if file is None else load_gate(file)
+    baseline = load_baseline(args.gate)
     today = date.today()  # noqa: DTZ011 - waivers end on a local day
-    return judge(snapshot(journal), load_baseline(args.gate), config, today=today)
+    gate = judge(snapshot(journal), baseline, config, today=today)
+    before = Before(
+        _sessions(baseline), config.alpha, run, str(args.gate), str(args.gate_config or "")
+    )
+    return read_contents(journal, gate, before)
+
+
+def _sessions(baseline: Baseline) -> dict[tuple[str, str, str], tuple[float, ...]]:
+    """Return what the report draws of a baseline session by session."""
+    found = {}
+    for (board, variant), cell in baseline.cells.items():
+        if median := cell.numbers.cycles.get("latency_median"):
+            found[board, variant, "latency_median"] = median
+        if cell.numbers.energy is not None:
+            found[board, variant, "energy_uj"] = cell.numbers.energy.uj
+    return found
