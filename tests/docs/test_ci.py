@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
+import hilbench
+
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docs/ci/hilbench.yml"
 WORKFLOW = YAML(typ="safe").load(FILE)
@@ -107,6 +109,13 @@ def exits(folder, code):
 def test_the_page_shows_the_file():
     page = (ROOT / "docs/ci.md").read_text()
     assert f"```yaml\n{FILE.read_text()}```" in page
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_each_job_installs_this_version_and_what_outputs_are_compared_with(job):
+    assert f"/hilbench-{hilbench.__version__}-py3-" in WORKFLOW["env"]["HILBENCH"]
+    assert WORKFLOW["env"]["ORACLE"] == "tflite-micro"
+    assert shell_steps(job)["Install"].count('pip install "$HILBENCH" "$ORACLE"') == 1
 
 
 @pytest.mark.parametrize("job", JOBS)
