@@ -213,6 +213,22 @@ def read_journal(folder: Path) -> JournalContents:
     return JournalContents(folder, records[0], records, torn)
 
 
+def goes_on(folder: Path) -> bool:
+    """Say whether a process writes the journal: it holds its lock.
+
+    Raises:
+        StoreError: the journal cannot be opened.
+    """
+    try:
+        with (folder / JOURNAL).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError as error:
+        raise StoreError(f"{folder / JOURNAL}: cannot be read ({error.strerror})") from error
+    return False
+
+
 def _whole(line: bytes, where: str) -> Mapping[str, Any]:
     values = _parse(line)
     if values is None:

@@ -10,8 +10,9 @@ import pytest
 
 import hilbench
 from hilbench.cli import main
-from hilbench.runs import sessions_frame, store
+from hilbench.runs import Journal, sessions_frame, store
 from tests.gate.run_folders import write_run
+from tests.runs import run_examples as ex
 
 
 @pytest.fixture
@@ -39,6 +40,8 @@ def test_runs_are_listed(call, folder, tmp_path):
     journal = killed / "journal.jsonl"
     journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:4]))
     (killed / "SHA256SUMS").unlink()
+    unsealed = write_run(tmp_path / "results")
+    (unsealed / "SHA256SUMS").unlink()
     changed = write_run(tmp_path / "results")
     with (changed / "journal.jsonl").open("a") as file:
         file.write("\n")
@@ -47,7 +50,7 @@ def test_runs_are_listed(call, folder, tmp_path):
     assert code == 0
     assert rows["a-broken"]["state"] == "unreadable"
     assert rows[folder.name] == {
-        "run": folder.name, "state": "complete", "cells_done": 1, "cells_planned": 1,
+        "run": folder.name, "state": "complete", "sealed": True, "cells_done": 1, "cells_planned": 1,
         "sessions_done": 3, "sessions_planned": 3, "started_utc": "2026-01-02T03:04:05+00:00",
         "boards": ["m4"],
     }  # fmt: skip
@@ -56,7 +59,19 @@ def test_runs_are_listed(call, folder, tmp_path):
     assert "was changed after the run was sealed" in rows[changed.name]["error"]
     _, out, _ = call("runs")
     assert f"{folder.name}    complete        1/1 cells  2026-01-02T03:04  m4" in out
+    assert f"{unsealed.name}  not sealed      1/1 cells" in out
     assert "does not begin with a provenance record" in out
+    assert out.endswith(
+        "hilbench run --resume RUN goes on with one that is interrupted or not sealed\n"
+    )
+
+
+def test_run_that_goes_on_is_running(call, tmp_path):
+    journal = Journal.create(tmp_path / "results", ex.PROVENANCE)
+    assert [row["state"] for row in json.loads(call("runs", "--json")[1])] == ["running"]
+    assert "--resume" not in call("runs")[1]
+    journal.close()
+    assert [row["state"] for row in json.loads(call("runs", "--json")[1])] == ["interrupted"]
 
 
 def test_no_runs(call):

@@ -34,16 +34,19 @@ def run(args: argparse.Namespace) -> int:
 def _row(folder: Path) -> dict[str, Any]:
     from hilbench.errors import StoreError  # noqa: PLC0415
     from hilbench.runs import read_run  # noqa: PLC0415
+    from hilbench.runs.journal import SUMS, goes_on  # noqa: PLC0415
     from hilbench.runs.rows import cells, run_state  # noqa: PLC0415
 
     try:
+        running = goes_on(folder)
         contents = read_run(folder)
     except StoreError as error:
         return {"run": folder.name, "state": "unreadable", "error": str(error)}
     provenance, found = contents.provenance, cells(contents)
     return {
         "run": folder.name,
-        "state": run_state(contents),
+        "state": "running" if running else run_state(contents),
+        "sealed": (folder / SUMS).exists(),
         "cells_done": sum(not cell.error for cell in found),
         "cells_planned": len(found),
         "sessions_done": sum(len(cell.sessions) for cell in found),
@@ -62,8 +65,15 @@ def _print(rows: list[dict[str, Any]], results: Path) -> None:
         if row["state"] == "unreadable":
             print(f"{row['run']:{width}}  unreadable   {row['error']}")
             continue
+        state = "not sealed" if _only_sealing_is_left(row) else row["state"]
         done = f"{row['cells_done']}/{row['cells_planned']} cells"
         print(
-            f"{row['run']:{width}}  {row['state']:11}  {done:>12}  {row['started_utc'][:16]}  "
+            f"{row['run']:{width}}  {state:11}  {done:>12}  {row['started_utc'][:16]}  "
             f"{', '.join(row['boards'])}"
         )
+    if any(row["state"] == "interrupted" or _only_sealing_is_left(row) for row in rows):
+        print("hilbench run --resume RUN goes on with one that is interrupted or not sealed")
+
+
+def _only_sealing_is_left(row: dict[str, Any]) -> bool:
+    return row["state"] == "complete" and not row["sealed"]
