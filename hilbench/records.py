@@ -189,6 +189,22 @@ class PlannedOperator:
 
 
 @dataclass(frozen=True)
+class Placement:
+    """Bytes of the arena that a tensor or an operator's scratch holds.
+
+    From step ``first`` to step ``last``, inclusive; step i is operator i, -1 is before the first one,
+    and the number of operators is after the last one. An output may begin in what its operator has
+    consumed of its input.
+    """
+
+    name: str
+    offset: int
+    bytes: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
 class Plan:
     """What the device executes: made by models.planner, loaded as it is."""
 
@@ -198,6 +214,9 @@ class Plan:
     input: TensorInfo
     output: TensorInfo
     operators: tuple[PlannedOperator, ...]
+    constant_bytes: tuple[int, ...] = ()  # that each operator adds; shared ones count once
+    placements: tuple[Placement, ...] = ()
+    bound_bytes: int = 0  # no arena with these kernels could be smaller
 
 
 @dataclass(frozen=True)

@@ -211,12 +211,14 @@ def check_wrap(board: str, clock: ClockInfo, counter_bits: int, elapsed_s: float
 
 
 def _check_loaded(board: str, variant: PreparedVariant, loaded: Loaded) -> None:
-    told = (loaded.input_bytes, loaded.output_bytes)
-    expected = (variant.plan.input.bytes, variant.plan.output.bytes)
+    plan = variant.plan
+    told = (loaded.input_bytes, loaded.output_bytes, loaded.arena_bytes)
+    expected = (plan.input.bytes, plan.output.bytes, plan.arena_bytes)
     if told != expected:
         raise BoardError(
-            f"board {board}: loaded {variant.config.name} with input and output of "
-            f"{told[0]} and {told[1]} bytes, planned were {expected[0]} and {expected[1]}; "
+            f"board {board}: loaded {variant.config.name} with input, output and arena of "
+            f"{told[0]}, {told[1]} and {told[2]} bytes, planned were {expected[0]}, {expected[1]} "
+            f"and {expected[2]}; "
             "planner and firmware do not belong together: run make firmware"
         )
 

@@ -5,6 +5,8 @@ check support → fuse activations, drop reshapes → lower each operator → pl
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hilbench.errors import ModelError
 from hilbench.models.planner.fuse import build_graph, drop_reshapes, fuse_activations
 from hilbench.models.planner.layout import describe_fault
@@ -51,7 +53,8 @@ def _lower(context: Context, sets: tuple[KernelSet, ...]) -> Lowered:
     """Ask the sets in turn; the last one is portable, which has a kernel or raises."""
     for kernel_set in sets:
         lowering = kernel_set.lowerings.get(context.node.operator.name)
+        before = len(context.constants)
         lowered = None if lowering is None else lowering(context)
         if lowered is not None:
-            return lowered
+            return replace(lowered, constant_bytes=len(context.constants) - before)
     raise AssertionError(f"{context.where}: the portable set neither lowered nor refused it")

@@ -37,6 +37,10 @@ class Constants:
             self._data.extend(raw)
         return self._known[raw]
 
+    def __len__(self) -> int:
+        """Bytes of the section so far."""
+        return len(self._data)
+
     @property
     def data(self) -> bytes:
         """The section."""
@@ -54,6 +58,7 @@ class Lowered:
     # One per activation input, in bytes: how far before the input's first byte the output must begin
     # so that the kernel never destroys what it has still to read. None: they must not overlap.
     distances: tuple[int | None, ...] = ()
+    constant_bytes: int = 0  # that it added to the section; filled in by the planner
 
 
 @dataclass(frozen=True)

@@ -21,20 +21,9 @@ from hilbench.models.planner.memory import (
 )
 from hilbench.models.planner.sets import records
 from hilbench.models.tflite_file import TfliteModel, TfliteTensor
-from hilbench.records import Plan, PlannedOperator, TensorInfo
+from hilbench.records import Placement, Plan, PlannedOperator, TensorInfo
 
 _MAX_BYTES = (1 << 31) - 1
-
-
-@dataclass(frozen=True)
-class Placement:
-    """Bytes of the arena that something holds from step ``first`` to step ``last``, inclusive."""
-
-    name: str
-    offset: int
-    bytes: int
-    first: int  # -1: before the first operator
-    last: int  # number of operators: after the last one
 
 
 @dataclass(frozen=True)
@@ -61,13 +50,17 @@ def plan_arena(graph: Graph, lowered: Sequence[Lowered], strategy: Strategy) -> 
     spans[output] = (spans[output][0], last_step)
     numbers = {root: i for i, root in enumerate(spans)}
     buffers = [Buffer(graph.tensor(i).bytes, *span) for i, span in spans.items()]
-    names = [graph.tensor(i).name for i in spans]
+    writers = {graph.root(node.output): i for i, node in reversed(list(enumerate(graph.nodes)))}
+    names = [
+        f"output of {writers[i]} {graph.nodes[writers[i]].label}" if i in writers else "input"
+        for i in spans
+    ]
     scratch = {}
     for step, low in enumerate(lowered):
         if low.scratch_bytes:
             scratch[step] = len(buffers)
             buffers.append(Buffer(low.scratch_bytes, step, step))
-            names.append(f"scratch of {graph.nodes[step].label}")
+            names.append(f"scratch of {step} {graph.nodes[step].label}")
     problem = Problem(buffers, _distances(graph, lowered, spans, numbers))
     offsets = strategy(problem)
     return Arena(
@@ -150,6 +143,9 @@ def pack_plan(graph: Graph, lowered: list[Lowered], constants: Constants, arena:
             PlannedOperator(i, node.label, low.record, low.macs, graph.tensor(node.output).shape)
             for i, (node, low) in enumerate(zip(graph.nodes, lowered, strict=True))
         ),
+        constant_bytes=tuple(low.constant_bytes for low in lowered),
+        placements=arena.placements,
+        bound_bytes=arena.bound,
     )
 
 

@@ -1,0 +1,61 @@
+"""What an image will answer, read from its ELF: nothing need be flashed to plan for a board."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+
+from hilbench.errors import ImageError
+from hilbench.records import Image
+
+_NAME, _POOL = "hb_kernels_name", ("hb_pool_start", "hb_pool_end")
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """Kernels as HELLO will state them; ``pool_bytes`` is None where the linker does not place it."""
+
+    kernels: str
+    pool_bytes: int | None
+
+
+def image_facts(image: Image) -> ImageFacts:
+    """Read an image's kernels and the size of its pool.
+
+    Raises:
+        ImageError: not a sound ELF file, or one of another firmware.
+    """
+    try:
+        elf = ELFFile(io.BytesIO(image.path.read_bytes()))
+        table: Any = elf.get_section_by_name(".symtab")
+        symbols = {
+            s.name: int(s["st_value"])
+            for s in (table.iter_symbols() if table else ())
+            if s.name in {_NAME, *_POOL}
+        }
+        kernels = _text_at(elf, symbols[_NAME]) if _NAME in symbols else None
+    except (OSError, ELFError, UnicodeDecodeError) as error:
+        raise ImageError(
+            f"{image.path} is not a sound ELF file ({error}); build it again with: make firmware"
+        ) from error
+    if not kernels:
+        raise ImageError(
+            f"{image.path} does not say which kernels it has (no symbol {_NAME}); build it with: "
+            "make firmware"
+        )
+    ends = [symbols.get(name) for name in _POOL]
+    pool = None if None in ends else int(ends[1] or 0) - int(ends[0] or 0)
+    return ImageFacts(kernels, pool)
+
+
+def _text_at(elf: ELFFile, address: int) -> str | None:
+    """Return the C string at an address of an image."""
+    for section in elf.iter_sections():
+        start = int(section["sh_addr"])
+        if section["sh_type"] == "SHT_PROGBITS" and start <= address < start + section["sh_size"]:
+            return bytes(section.data()[address - start :]).partition(b"\0")[0].decode("ascii")
+    return None
