@@ -134,17 +134,28 @@ class Journal:
         with self._lock:
             if self._file < 0:
                 raise StoreError(f"{self.folder / JOURNAL}: has ended; {record.KIND} came too late")
+            whole = os.fstat(self._file).st_size
             try:
                 written = os.write(self._file, line)
                 os.fsync(self._file)
             except OSError as error:
+                self._cut_off(whole)
                 raise StoreError(
                     f"{self.folder / JOURNAL}: cannot be written ({error.strerror})"
                 ) from error
             if written != len(line):  # a full disk
+                self._cut_off(whole)
                 raise StoreError(
                     f"{self.folder / JOURNAL}: {written} of {len(line)} bytes written; free the disk"
                 )
+
+    def _cut_off(self, whole: int) -> None:
+        """Take back part of a line: what is appended behind it would make it damage."""
+        try:
+            os.ftruncate(self._file, whole)
+        except OSError:  # then nothing may be appended any more; a torn last line can be read
+            os.close(self._file)
+            self._file = -1
 
     def append_session(self, record: SessionRecord, **arrays: NDArray[np.generic]) -> SessionRecord:
         """Keep a session's arrays in outputs/<board>/<variant>-<session>.npz, then its record.

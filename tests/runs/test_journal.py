@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from hilbench.runs.journal import Journal, read_journal, write_atomically
 from hilbench.runs.schema import EndRecord, from_dict, to_dict
 from tests.runs import run_examples as ex
 
+WRITE = os.write
 RECORDS = (ex.BOARD, ex.VARIANT, ex.SESSION, ex.CELL_ERROR, EndRecord("complete", "2026"))
 
 
@@ -215,6 +217,36 @@ def test_file_that_cannot_be_written(tmp_path):
     assert sentence(write_atomically, tmp_path / "file" / "x", b"").startswith(
         f"{tmp_path / 'file' / 'x'}: cannot be written ("
     )
+
+
+def test_part_of_a_line_on_a_full_disk_does_not_damage_what_comes_later(journal):
+    """A limit on the size of files is as good as a full disk: the kernel writes a part."""
+    size = (journal.folder / "journal.jsonl").stat().st_size
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20, hard))
+    try:
+        with pytest.raises(StoreError, match=r"20 of [0-9]+ bytes written; free the disk$"):
+            journal.append(ex.BOARD)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    journal.append(ex.BOARD_ERROR)
+    journal.end("failed")
+    contents = read_journal(journal.folder)
+    assert [r.KIND for r in contents.records] == ["provenance", "error", "end"]
+    assert contents.torn is None
+
+
+def test_part_of_a_line_that_cannot_be_taken_back_is_the_last(journal, monkeypatch):
+    monkeypatch.setattr(os, "write", lambda file, data: WRITE(file, data[:20]))
+
+    def broken_disk(_file, _size):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "ftruncate", broken_disk)
+    assert "20 of " in sentence(journal.append, ex.BOARD)
+    monkeypatch.undo()
+    assert "has ended" in sentence(journal.append, ex.BOARD_ERROR)
+    assert read_journal(journal.folder).torn == '{"kind": "board", "b'
 
 
 def test_full_disk(journal, monkeypatch):
