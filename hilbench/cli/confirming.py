@@ -17,7 +17,7 @@ from hilbench.config.boards import files_of
 from hilbench.errors import UsageError
 from hilbench.gate.baseline import Baseline
 from hilbench.gate.config import GateConfig
-from hilbench.gate.confirm import Job, combine, flagged, jobs, merged
+from hilbench.gate.confirm import Job, confirm, flagged, jobs, merged
 from hilbench.gate.judge import judge
 from hilbench.gate.snapshot import Snapshot, snapshot
 from hilbench.gate.verdicts import GateResult
@@ -77,10 +77,7 @@ def confirmed(
         if outcome.errors:
             raise outcome.errors[0]
         fresh.append(snapshot(outcome.folder))
-    again = judge(
-        merged(fresh), baseline, config, today=today, only=set(names), adjust="bonferroni"
-    )
-    return combine(screen, again)
+    return confirm(screen, merged(fresh), baseline, config, today)
 
 
 def _reduced(suite: SuiteConfig, job: Job) -> SuiteConfig:

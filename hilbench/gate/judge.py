@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal
-
-import numpy as np
 
 from hilbench.errors import UsageError
 from hilbench.gate import methods
 from hilbench.gate.baseline import Baseline
 from hilbench.gate.config import GateConfig, Waiver
 from hilbench.gate.exact import decide_exact, relative
-from hilbench.gate.family import bonferroni, check_can_fail, holm
+from hilbench.gate.family import check_can_fail, holm
 from hilbench.gate.refusals import mismatch, missing
 from hilbench.gate.snapshot import CellKey, CellNumbers, Snapshot
 from hilbench.gate.verdicts import WORST_FIRST, CellVerdict, GateResult
 from hilbench.metrics import BY_NAME
 
-Adjust = Literal["holm", "none", "bonferroni"]
+Adjust = Literal["holm", "none"]
 Name = tuple[str, str, str]  # board, variant, metric
-_ADJUST: Mapping[str, Callable[[list[float]], np.ndarray[tuple[int, ...], np.dtype[np.float64]]]]
-_ADJUST = {"holm": holm, "bonferroni": bonferroni, "none": np.asarray}
 
 
 @dataclass(frozen=True)
@@ -44,6 +40,7 @@ def judge(
     boards: Collection[str] = (),
     only: Collection[Name] | None = None,
     adjust: Adjust = "holm",
+    family: int = 0,
 ) -> GateResult:
     """Return every verdict, worst first.
 
@@ -54,7 +51,8 @@ def judge(
         today: waivers end on it or later.
         boards: gate these only; empty: all of both sides.
         only: gate these cells only; None: all.
-        adjust: p-values over the family: Holm, none to screen, Bonferroni to confirm.
+        adjust: p-values over the family: Holm, or none to screen.
+        family: size of the family from which ``only`` was chosen; 0: they are all of it.
 
     Raises:
         ConfigError: an entry of gate.toml speaks of no cell.
@@ -80,7 +78,7 @@ def judge(
         if (not boards or key[0] in boards) and (only is None or (*key, metric) in only)
     ]
     drafts = [d for name in names if (d := _draft(name, sides)) is not None]
-    verdicts = _decide(drafts, config.alpha, adjust)
+    verdicts = _decide(drafts, config.alpha, adjust, family)
     verdicts = [_within_budget(v, config) for v in verdicts]
     active = [w for w in config.waivers if today <= w.expires]
     verdicts = [_waived(v, active) for v in verdicts]
@@ -167,17 +165,18 @@ def _exact(cell: CellVerdict) -> CellVerdict:
 
 
 def _decide(
-    drafts: list[CellVerdict | methods.Test], alpha: float, adjust: Adjust
+    drafts: list[CellVerdict | methods.Test], alpha: float, adjust: Adjust, size: int
 ) -> list[CellVerdict]:
     family = [d for d in drafts if isinstance(d, methods.Test)]
-    # Screening is followed by a confirmation, which is judged, and refused, as a family.
-    level = 1 if adjust == "none" else len(family)
-    for test in family:
-        check_can_fail({test.cell.cell: test.smallest_p}, alpha / max(1, level))
-    adjusted = iter(_ADJUST[adjust]([t.p for t in family]))
-    return [
-        d.finish(float(next(adjusted)), alpha) if isinstance(d, methods.Test) else d for d in drafts
-    ]
+    p = [t.p for t in family]
+    if adjust == "holm":
+        check_can_fail({t.cell.cell: t.smallest_p for t in family}, alpha, size)
+        p = holm(p, size).tolist()
+    else:  # screening is followed by a confirmation, which is judged, and refused, as a family
+        for test in family:
+            check_can_fail({test.cell.cell: test.smallest_p}, alpha)
+    adjusted = iter(p)
+    return [d.finish(next(adjusted), alpha) if isinstance(d, methods.Test) else d for d in drafts]
 
 
 def _within_budget(cell: CellVerdict, config: GateConfig) -> CellVerdict:

@@ -41,7 +41,7 @@ class CellVerdict:
     high: float | None = None
     margin: float | None = None
     p: float | None = None  # of "not worse", one-sided
-    p_adjusted: float | None = None  # Holm over the gate's family; after --confirm Bonferroni
+    p_adjusted: float | None = None  # Holm over the gate's family
     mde: float | None = None  # smallest change that would be seen with 80 % power
     n_baseline: int | None = None  # sessions; for accuracy vectors
     n_now: int | None = None

@@ -7,7 +7,7 @@ import pytest
 
 from hilbench.errors import UsageError
 from hilbench.gate.exact import decide_exact, relative
-from hilbench.gate.family import bonferroni, check_can_fail, holm
+from hilbench.gate.family import check_can_fail, holm
 
 
 def test_holm_by_hand():
@@ -17,19 +17,25 @@ def test_holm_by_hand():
     assert holm([[0.5, 0.6], [0.01, 0.9]])[1] == pytest.approx([0.02, 0.9])
 
 
-def test_bonferroni():
-    assert bonferroni([0.01, 0.4, 0.02]) == pytest.approx([0.03, 1.0, 0.06])
+def test_cells_chosen_from_a_larger_family():
+    """Three of ten: times 10, 9, 8, as if the others had p = 1."""
+    assert holm([0.01, 0.03, 0.02], 10) == pytest.approx([0.1, 0.24, 0.18])
+    assert holm([0.01, 0.03, 0.02, *[1.0] * 7])[:3] == pytest.approx([0.1, 0.24, 0.18])
+    assert holm([0.01, 0.5], 1) == pytest.approx([0.02, 0.5])
 
 
 def test_holm_rejects_what_bonferroni_does_and_more():
     p = np.random.default_rng(1).random((200, 20)) ** 3
-    assert (holm(p) <= bonferroni(p) + 1e-15).all()
+    assert (holm(p) <= np.minimum(p * 20, 1) + 1e-15).all()
 
 
 def test_a_plan_that_can_never_fail_is_refused():
     check_can_fail({"a": 0.02, "b": 0.02}, 0.05)
     with pytest.raises(UsageError) as caught:
         check_can_fail({"a": 0.0, "m4[int8]::accuracy": 0.0313}, 0.05)
+    check_can_fail({"a": 0.02}, 0.05, 2)
+    with pytest.raises(UsageError, match=r"limit 0\.0167 in a family of 3"):
+        check_can_fail({"a": 0.02}, 0.05, 3)
     assert str(caught.value) == (
         "m4[int8]::accuracy can never fail: the smallest p of its test is 0.0313, limit 0.025 in a "
         "family of 2; measure more of it, or gate fewer metrics"

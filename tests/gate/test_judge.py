@@ -10,7 +10,7 @@ import pytest
 
 from hilbench.errors import ConfigError, UsageError
 from hilbench.gate.config import Budget, GateConfig, Limits, Margin, Pair, Waiver, Where
-from hilbench.gate.confirm import Job, combine, flagged, jobs, merged
+from hilbench.gate.confirm import Job, confirm, flagged, jobs, merged
 from hilbench.gate.energy import EnergySide
 from hilbench.gate.snapshot import Snapshot
 from hilbench.runs.schema import ComparisonRecord
@@ -530,11 +530,23 @@ def test_jobs_are_boards_with_their_variants_and_pairs_in_turns():
 
 def test_a_false_alarm_goes_away_on_fresh_sessions():
     screen = gate(run_of((KEY, SLOWER)), adjust="none")
-    names = flagged(screen, GateConfig())
     fresh = merged([Snapshot("run-3", "digits", {KEY: CELL}, {})])
-    again = gate(fresh, only=set(names), adjust="bonferroni")
-    result = combine(screen, again)
+    result = confirm(screen, fresh, baseline_of(), GateConfig(), TODAY)
     assert result.exit_code == 0
     assert result.run_id == "run-2, again run-3"
-    assert cell_of(result, "latency_median").reason.endswith("; confirmed on fresh sessions")
+    assert cell_of(result, "latency_median").reason.endswith("; judged on fresh sessions")
     assert len(result.cells) == len(screen.cells)
+
+
+def test_fresh_sessions_are_judged_in_the_family_of_the_screen():
+    """The baseline is the same in both looks, so that the second does not choose its cells freely."""
+    keys = [("m4", f"v{k}") for k in range(10)]
+    screen = gate(
+        run_of((keys[0], SLOWER), *((k, CELL) for k in keys[1:])),
+        baseline_of(*((k, CELL) for k in keys)),
+        adjust="none",
+    )
+    fresh = Snapshot("run-3", "digits", {keys[0]: SLOWER}, {})
+    before = baseline_of(*((k, CELL) for k in keys))
+    cell = cell_of(confirm(screen, fresh, before, GateConfig(), TODAY), "latency_median", keys[0])
+    assert cell.p_adjusted == pytest.approx(10 * cell.p)

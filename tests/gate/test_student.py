@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from hilbench.gate.student import binomial_sf, incomplete_beta, t_quantile, t_sf, t_sf_array
@@ -59,3 +60,19 @@ def test_incomplete_beta_at_its_ends_and_symmetry():
 
 def test_arrays_broadcast():
     assert t_sf_array([[0.0], [1.0]], [1.0, 2.0]).shape == (2, 2)
+
+
+def test_arrays_are_what_scalars_are():
+    """Every case that a scalar tells apart, in one array."""
+    t = np.concatenate([np.linspace(-50, 50, 101), [0.0, -0.0, 1e-9, 1e6, math.inf, -math.inf]])
+    dof = np.array([0.5, 1.0, 2.0, 5.7, 10.0, 330.0, 1e5, 9.9e6, 1.1e7, math.inf])
+    found = t_sf_array(t[:, None], dof)
+    expected = [[t_sf(a, b) for b in dof] for a in t]
+    # Scalars lose digits of 1 - x where the freedom is large.
+    assert found == pytest.approx(np.array(expected), rel=1e-8, abs=1e-300)
+
+
+@pytest.mark.parametrize("dof", [0.3, 1, 2.5, 4, 40, 1e4, 9e6])
+@pytest.mark.parametrize("p", [0.5, 0.6, 0.95, 0.999, 1 - 1e-7])
+def test_quantiles_give_back_their_share(p, dof):
+    assert t_sf(t_quantile(p, dof), dof) == pytest.approx(1 - p, rel=1e-9)
