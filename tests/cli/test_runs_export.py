@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -116,6 +117,20 @@ def test_resume_without_a_target_needs_a_run_of_hilbench_run(call, folder):
         "",
         f"hilbench: run {folder.name}: was not started by hilbench run but by hilbench demo; name its "
         f"suite: hilbench run SUITE.toml --resume {folder.name}\n",
+    )
+
+
+def test_resume_from_another_folder(call, tmp_path):
+    """The command line in the journal has a path relative to where it was given."""
+    argv = ("hilbench", "run", "my/suite.toml", "--board", "m4")
+    journal = Journal.create(tmp_path / "results", replace(ex.PROVENANCE, argv=argv))
+    journal.close()
+    name = journal.folder.name
+    assert call("run", "--resume", name) == (
+        2,
+        "",
+        f"hilbench: run {name}: was started with my/suite.toml, which is not here; go where it was "
+        f"started, or name it: hilbench run suite.toml --resume results/{name}\n",
     )
 
 

@@ -152,7 +152,13 @@ def _as_started(folder: Path) -> argparse.Namespace:
             f"run {folder.name}: was not started by hilbench run but by {' '.join(argv) or 'nobody'}; "
             f"name its suite: hilbench run SUITE.toml --resume {folder.name}"
         )
-    return parser().parse_args(list(argv[1:]))
+    started = parser().parse_args(list(argv[1:]))
+    if not started.target.exists():
+        raise UsageError(
+            f"run {folder.name}: was started with {started.target}, which is not here; go where it "
+            f"was started, or name it: hilbench run {started.target.name} --resume {folder}"
+        )
+    return started
 
 
 def _energy(args: argparse.Namespace) -> EnergyRequest:
