@@ -175,11 +175,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrise over boards and variants."""
     boards = "hil_board" in metafunc.fixturenames
     variants = "hil_variant" in metafunc.fixturenames
+    marker = metafunc.definition.get_closest_marker("hil")
+    if marker and not boards:
+        pytest.fail(
+            f"{metafunc.definition.name} is marked hil and asks for no board, so it would pass "
+            f"without one; give it the fixture hil_board or hil_bench",
+            pytrace=False,
+        )
     if not boards and not variants:
         return
     from hilbench.errors import HilbenchError  # noqa: PLC0415
 
-    marker = metafunc.definition.get_closest_marker("hil")
     bench = _bench(metafunc.config)
     try:
         chosen = bench.chosen(marker.args if marker else ()) if boards else []
@@ -274,7 +280,7 @@ def _explain(
         crash = getattr(report.longrepr, "reprcrash", None)
         if crash is not None and (outcome or isinstance(error, HilbenchError)):
             crash.message = str(error)  # the sentence first, not the name of its type
-        for run, board in item.stash.get(MEASURED, []):
+        for run, board in dict.fromkeys(item.stash.get(MEASURED, [])):  # once, after reruns too
             file = run.link_file(board)
             if file.exists():  # or the board was never spoken to
                 told.append(("hil_link", str(file)))

@@ -10,6 +10,7 @@ from datetime import date
 
 import pytest
 
+from hilbench.board.life import LOCK_WAIT_S
 from hilbench.gate.baseline import accept, load_baseline, save_baseline
 from hilbench.gate.snapshot import snapshot
 from tests.pytest_plugin.project import CONFTEST, ROOT, have, make_project, outcomes, properties
@@ -191,6 +192,16 @@ def test_a_board_that_the_file_does_not_have_stops_collecting(project):
     assert "exception occurred" not in result.stdout.str()
 
 
+def test_a_marked_test_that_asks_for_no_board_is_no_pass(project):
+    project.makepyfile("import pytest\n@pytest.mark.hil('m4')\ndef test_board():\n    pass\n")
+    result = run(project)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines([
+        "test_board is marked hil and asks for no board, so it would pass without one; give it the "
+        "fixture hil_board or hil_bench"
+    ])  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("option", "told"),
     [
@@ -319,7 +330,7 @@ def test_workers_share_what_was_measured(project, mode):
     result.stdout.fnmatch_lines_random(["native *mlp_int8 *", "twin *mlp_int8 *"])
 
 
-def test_the_plugin_is_found_by_its_entry_point():
+def test_the_plugin_is_found_by_its_entry_point_and_its_page_has_its_options():
     told = subprocess.run(
         [sys.executable, "-m", "pytest", "--help"],
         capture_output=True,
@@ -328,5 +339,8 @@ def test_the_plugin_is_found_by_its_entry_point():
         timeout=60,
         env={k: v for k, v in os.environ.items() if k != "PYTEST_ADDOPTS"},
     ).stdout
-    for option in ("boards", "board", "tag", "suite", "require", "results", "baseline", "gate"):
-        assert f"--hil-{option}" in told
+    options = set(re.findall(r"^  (--hil-\w+)", told, re.MULTILINE))
+    assert "--hil-require" in options
+    page = (ROOT / "docs" / "pytest.md").read_text()
+    assert set(re.findall(r"--hil-\w+", page)) == options
+    assert f"waited for, {LOCK_WAIT_S:.0f} s" in page
