@@ -59,7 +59,7 @@ def _class_map(
 ) -> str:
     id_ = f"classes-{group.key}"
     keys = list(found)
-    names = [f"{variant} on {', '.join(found[variant, counted])}" for variant, counted in keys]
+    names = [f"{variant} on {group.named(found[variant, counted])}" for variant, counted in keys]
     most = max(len(counted) for _, counted in keys)
     shares = [
         [hits / n if n else None for hits, n in counted] + [None] * (most - len(counted))
@@ -75,8 +75,12 @@ def _class_map(
         Grid(names, [(str(k),) for k in range(most)], cells),
     )  # fmt: skip
     rows = tuple(
-        (name, *(f"{hits} of {n}" for hits, n in counted), *["-"] * (most - len(counted)))
-        for name, (_, counted) in zip(names, keys, strict=True)
+        (
+            f"{variant} on {', '.join(found[variant, counted])}",
+            *(f"{hits} of {n}" for hits, n in counted),
+            *["-"] * (most - len(counted)),
+        )
+        for variant, counted in keys
     )
     heads = ("variant", *(f"class {k}" for k in range(most)))
     twin = Table(
@@ -104,7 +108,7 @@ def lsb(group: Group) -> str:
             (name, ", ".join(f"{k:+d} LSB: {n:,}" if k else f"0: {n:,}" for k, n in counts))
         )
         if any(k for k, _ in counts):
-            charts.append(_histogram(name, counts, id_))
+            charts.append(_histogram(f"{variant} on {group.named(boards)}", counts, id_))
     twin = Table(
         id_, "Output elements by their difference in LSB", ("variant", "elements"), tuple(rows)
     )

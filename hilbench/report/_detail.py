@@ -13,6 +13,6 @@ class Detail:
     waveforms: int
     operators: Literal["all", "first board", "none"]
     gate_rows: int
-    sessions: bool  # distributions of session medians
+    sessions: int  # boards of a group whose sessions are drawn
     hover: bool  # marks say their numbers under the mouse
     changes: bool  # where the baseline was, in charts; the gate's table says it, too

@@ -75,7 +75,7 @@ def _kernels(of_cell: dict[tuple[str, str], list[Row]], group: Group, *, drawn: 
     id_ = f"kernels-{group.key}"
     rows = [
         Bar(
-            f"{variant} on {', '.join(boards)}",
+            f"{variant} on {group.named(boards)}",
             tuple(enumerate(known)),
             ", ".join(f"{s} {v:.0f} %" for s, v in _top(named, known)),
         )

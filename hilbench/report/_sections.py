@@ -8,7 +8,7 @@ from hilbench.report._detail import Detail
 from hilbench.report._energy import budget, waveforms
 from hilbench.report._operators import operators
 from hilbench.report._page import Markup, Table, figure, lines, paragraph
-from hilbench.report._sessions import distributions, without_sessions
+from hilbench.report._sessions import distributions
 from hilbench.report._words import change_words, relative_margin
 from hilbench.report.charts import Grid, HeatCell, heat_map, shades
 from hilbench.report.charts_pareto import pareto_panels, session_range
@@ -22,6 +22,7 @@ HEAT = (
     "accuracy", "latency_median", "energy_uj", "plan_bytes", "arena_bytes", "stack_used_bytes",
 )  # fmt: skip
 _CHANGE_FULL = 3.0  # margins: darker it does not get
+_MOST_NAMED = 3  # boards above a column
 _LEAST_MARGIN = 0.01  # for colours, where the margin is 0
 
 
@@ -58,7 +59,7 @@ def of_group(contents: Contents, group: Group, detail: Detail) -> list[tuple[str
         _results(contents, group, results, marks=detail.hover),
         _changes(contents, group) if detail.changes else "",
         _heat(group),
-        distributions(contents, group) if detail.sessions else without_sessions(),
+        distributions(contents, group, detail.sessions),
         operators(contents, group, detail.operators),
         budget(group),
         classes(contents, group),
@@ -180,8 +181,8 @@ def _heat(group: Group) -> str:
     if not charts:
         return ""
     caption = (
-        "Board × variant, the value in each cell: the darker, the worse within the metric. Boards "
-        "with the same numbers share a column."
+        "Board × variant, the value in each cell: the darker, the worse within the metric; darkest "
+        "from a tenth above the best. Boards with the same numbers share a column."
     )
     lacking = [m for m in absent if m != "energy_uj" or not any(c.synthetic for c in group.cells)]
     if lacking:
@@ -214,7 +215,8 @@ def _heat_of(
 
 def _grid(group: Group, columns: dict[tuple[HeatCell, ...], list[str]]) -> Grid:
     cells = [[column[r] for column in columns] for r in range(len(group.variants))]
-    return Grid(group.variants, list(columns.values()), cells)
+    names = [b if len(b) <= _MOST_NAMED else (group.named(b),) for b in columns.values()]
+    return Grid(group.variants, names, cells)
 
 
 def _why(cell: Cell | None) -> str:

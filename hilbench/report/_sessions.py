@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
+from hilbench.gate.verdicts import WORST_FIRST
 from hilbench.report._page import Table, figure, folded, paragraph
 from hilbench.report.charts_strips import Strip, finite, strips
 from hilbench.report.contents import Cell, Contents, Group, compact, exact
@@ -14,14 +15,19 @@ _MOST_NAMED = 6
 _METRICS = {"latency_median": "median latency", "energy_uj": "energy"}
 
 
-def distributions(contents: Contents, group: Group) -> str:
-    """Return where sessions lie, of latency and of energy by a meter; only what differs is drawn."""
-    parts = [_of_metric(contents, group, metric) for metric in _METRICS]
+def distributions(contents: Contents, group: Group, most: int) -> str:
+    """Return where sessions lie, of latency and of energy by a meter, on up to ``most`` boards.
+
+    Boards with a verdict that asks for a look come first; only what differs is drawn.
+    """
+    if not most:
+        return _without_sessions()
+    parts = [_of_metric(contents, group, metric, most) for metric in _METRICS]
     drawn = "".join(part for part in parts if part)
     return f"<h3>Sessions</h3>\n{drawn}" if drawn else ""
 
 
-def without_sessions() -> str:
+def _without_sessions() -> str:
     """Say that they are left out."""
     words = "Sessions one by one are left out for size; sessions.csv of the run has all."
     return "<h3>Sessions</h3>\n" + paragraph(words)
@@ -32,12 +38,24 @@ def _sessions(contents: Contents, cell: Cell, metric: str) -> tuple[float, ...]:
     return known.get((cell.board, cell.variant), ())
 
 
-def _of_metric(contents: Contents, group: Group, metric: str) -> str:
+def _boards(contents: Contents, group: Group, metric: str, most: int) -> tuple[str, ...]:
+    """Return boards with sessions of a metric, in the order of the run; the worst, if too many."""
+    known = [c for c in group.cells if _sessions(contents, c, metric)]
+    worst = {c.board: len(WORST_FIRST) for c in reversed(known)}
+    for cell in known:
+        if verdict := contents.verdict(cell, metric):
+            worst[cell.board] = min(worst[cell.board], WORST_FIRST.index(verdict.verdict))
+    chosen = sorted(worst, key=lambda board: (worst[board], group.boards.index(board)))[:most]
+    return tuple(board for board in group.boards if board in chosen)
+
+
+def _of_metric(contents: Contents, group: Group, metric: str, most: int) -> str:
     id_ = f"sessions-{group.key}" + ("" if metric == "latency_median" else "-energy")
     what = _METRICS[metric]
     unit = group.unit if metric == "latency_median" else "uJ"
     charts, rows = [], []
-    for board in group.boards:
+    boards = _boards(contents, group, metric, most)
+    for board in boards:
         found = [
             (c, own, contents.sessions_before(c, metric))
             for c in group.of_board(board) if (own := _sessions(contents, c, metric))
@@ -70,6 +88,11 @@ def _of_metric(contents: Contents, group: Group, metric: str) -> str:
         heads if gated_rows else heads[:3], tuple(r if gated_rows else r[:3] for r in rows), 2,
     )  # fmt: skip
     summary, apart = f"{what} of sessions as a table", _apart(contents, group, metric)
+    if len(boards) < len(_boards(contents, group, metric, len(group.boards))):
+        apart += paragraph(
+            f"Only {', '.join(boards)}, for size: boards with the worst verdicts, else the first. "
+            "sessions.csv of the run has all."
+        )
     if not charts:
         beside = ", the baseline's, too" if gated_rows else ""
         words = f"All sessions of a cell have the same {what}{beside}: nothing to draw."
@@ -104,7 +127,9 @@ def _apart(contents: Contents, group: Group, metric: str) -> str:
     if not why:
         return ""
     said = "; ".join(f"{_some(cells)} ({verdict})" for verdict, cells in why.items())
-    return paragraph(f"No baseline's {_METRICS[metric]} stands beside {said}: see the gate's table.")
+    return paragraph(
+        f"No baseline's {_METRICS[metric]} stands beside {said}: see the gate's table."
+    )
 
 
 def _some(names: Sequence[str]) -> str:

@@ -27,6 +27,7 @@ _WHITE = (255, 255, 255)
 _INTERVAL_WIDTH, _INTERVAL_HEIGHT = 150, 18
 _MARGINS_SHOWN = 2.5  # to each side of 0
 _LOG_FROM = 5.0  # largest over smallest
+_FULL_FROM = 0.1  # of the least value: what is closer is nearly alike, and looks so
 
 
 @dataclass(frozen=True)
@@ -38,18 +39,22 @@ class HeatCell:
 
 
 def shades(values: Sequence[float | None], *, lower_is_better: bool = True) -> list[float | None]:
-    """Return a shade of each value, by its logarithm where they lie far apart."""
+    """Return a shade of each value, by its logarithm where they lie far apart.
+
+    Differences of less than a tenth of the least value are not stretched over all shades.
+    """
     known = [v for v in values if v is not None]
     if not known:
         return [None] * len(values)
     low, high = min(known), max(known)
     log = low > 0 and high / low >= _LOG_FROM
+    darkest = min(1.0, (high / low - 1) / _FULL_FROM) if low > 0 else 1.0
 
     def shade(value: float) -> float:
         if high == low:
             return 0.0
         part = math.log(value / low) / math.log(high / low) if log else (value - low) / (high - low)
-        return part if lower_is_better else 1 - part
+        return darkest * (part if lower_is_better else 1 - part)
 
     return [None if v is None else shade(v) for v in values]
 

@@ -33,6 +33,7 @@ _BASES = {
     ),
 }
 _LARGE = 1000
+_MOST_NAMED = 3  # boards that share a number
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,14 @@ class Group:
     def variants(self) -> tuple[str, ...]:
         """Return its variants, in the order of the run."""
         return tuple(dict.fromkeys(cell.variant for cell in self.cells))
+
+    def named(self, boards: Sequence[str]) -> str:
+        """Return boards for a heading: a table beside it names each."""
+        if len(boards) <= _MOST_NAMED:
+            return ", ".join(boards)
+        if len(boards) == len(self.boards):
+            return f"all {len(boards)} boards"
+        return f"{boards[0]} and {len(boards) - 1} more"
 
     def of_board(self, board: str) -> tuple[Cell, ...]:
         """Return the board's cells."""

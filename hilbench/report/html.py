@@ -34,10 +34,10 @@ _CELLS_OF_DETAIL = (80, 160)  # with more, the first details were never small en
 
 
 DETAILS = (
-    Detail(6, "all", 400, sessions=True, hover=True, changes=True),
-    Detail(6, "first board", 200, sessions=True, hover=False, changes=True),
-    Detail(3, "first board", 100, sessions=False, hover=False, changes=True),
-    Detail(1, "none", 40, sessions=False, hover=False, changes=False),
+    Detail(6, "all", 400, sessions=100, hover=True, changes=True),
+    Detail(6, "first board", 200, sessions=100, hover=False, changes=True),
+    Detail(3, "first board", 100, sessions=4, hover=False, changes=True),
+    Detail(1, "none", 40, sessions=0, hover=False, changes=False),
 )
 
 

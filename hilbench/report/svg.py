@@ -226,12 +226,14 @@ class Canvas:
     ) -> None:
         """Draw grid, ticks and names; ``show(axis, value)`` words a tick."""
         lines, letters = [], []
-        for value in x.ticks(max(2, int(abs(x.end - x.start) / 60))):
+        across = x.ticks(max(2, int(abs(x.end - x.start) / 60)))
+        for value, words in zip(across, _told_apart("x", across, show), strict=True):
             lines.append(f"M{attribute(x(value))} {attribute(y.end)}V{attribute(y.start)}")
-            letters.append(label(x(value), y.start + 15, show("x", value), "middle"))
-        for value in y.ticks():
+            letters.append(label(x(value), y.start + 15, words, "middle"))
+        up = y.ticks()
+        for value, words in zip(up, _told_apart("y", up, show), strict=True):
             lines.append(f"M{attribute(x.start)} {attribute(y(value))}H{attribute(x.end)}")
-            letters.append(label(x.start - 6, y(value) + 4, show("y", value), "end"))
+            letters.append(label(x.start - 6, y(value) + 4, words, "end"))
         frame = f"M{attribute(x.start)} {attribute(y.end)}V{attribute(y.start)}H{attribute(x.end)}"
         self.add(
             element("path", d="".join(lines), stroke="currentColor", opacity=0.18, fill="none"),
@@ -251,6 +253,12 @@ class Canvas:
             f'aria-details="{text(self.table)}"><title>{text(self.title)}</title>'
             f"<desc>{text(self.desc)}</desc>{''.join(self.parts)}</svg>"
         )
+
+
+def _told_apart(axis: str, values: Sequence[float], show: Callable[[str, float], str]) -> list[str]:
+    """Return the words of ticks, in full where rounded ones would be alike."""
+    words = [show(axis, value) for value in values]
+    return words if len(set(words)) == len(words) else [f"{value:,.12g}" for value in values]
 
 
 def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:

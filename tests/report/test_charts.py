@@ -20,7 +20,7 @@ from hilbench.report.charts_strips import Strip, strips
 from hilbench.report.charts_waveform import Trace, merged, path, waveform
 from hilbench.report.contents import compact, exact, read_contents, short, tick
 from hilbench.report.html import html_report
-from hilbench.report.svg import COLOURS, Mark, Scale, attribute
+from hilbench.report.svg import COLOURS, Canvas, Mark, Scale, attribute
 from hilbench.runs.evidence import save_evidence
 from hilbench.runs.schema import EnergyRecord
 from tests.recordings import counting_meter as meter
@@ -89,8 +89,9 @@ def test_shades_go_from_best_to_worst_and_unknown_has_none(values, lower):
     assert [g is None for g in got] == [v is None for v in values]
     known = sorted((v, g) for v, g in zip(values, got, strict=True) if v is not None)
     if known and known[0][0] != known[-1][0]:
+        worst = min(1.0, (known[-1][0] / known[0][0] - 1) / 0.1)
         ends = (known[0][1], known[-1][1])
-        assert ends == pytest.approx((0, 1) if lower else (1, 0))
+        assert ends == pytest.approx((0, worst) if lower else (worst, 0))
 
 
 @settings(deadline=None)
@@ -166,6 +167,22 @@ def test_bars_are_as_long_as_their_numbers():
     drawn = ET.fromstring(bars("t", "d", "id", rows))
     boxes = [float(w) for p in drawn.iter("path") for w in re.findall(r"h([\d.]+)v", p.get("d"))]
     assert [round(b / boxes[1], 2) for b in boxes] == [3, 1, 1]  # by series: 3, 1 and then 1
+
+
+def test_shades_do_not_make_much_of_little():
+    assert shades([100.0, 101.0]) == pytest.approx([0.0, 0.1])  # 1 % of the 10 % for the darkest
+    assert shades([100.0, 110.0]) == pytest.approx([0.0, 1.0])
+    assert shades([0.0, 1e-9]) == [0.0, 1.0]  # from 0 there is no share
+
+
+def test_ticks_that_would_read_alike_are_told_in_full():
+    canvas = Canvas(400, 200, "t", "d", "id")
+    x, y = Scale.around([249_980.0, 250_020.0], 40.0, 390.0), Scale.around([0.0, 1.0], 160.0, 40.0)
+    canvas.axes(x, y, ("x", "y"), lambda _, value: tick(value))
+    words = [t.text for t in ET.fromstring(canvas.render()).iter("text")]
+    assert "250,000" in words
+    assert "250 k" not in words
+    assert "0.5" in words
 
 
 def test_a_heat_map_leaves_unknown_cells_unshaded():

@@ -2,6 +2,7 @@
 
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 
@@ -11,6 +12,7 @@ import pytest
 from hilbench.errors import StoreError
 from hilbench.gate.verdicts import GateResult
 from hilbench.report._detail import Detail
+from hilbench.report._sessions import distributions
 from hilbench.report.contents import Before, read_contents
 from hilbench.report.html import DETAILS, MAX_BYTES, html_report
 from tests.report import report_examples as ex
@@ -281,7 +283,9 @@ def test_what_to_do_names_the_files_that_were_used(contents):
 
 
 def ghosts(page, board):
-    panel = next(c for c in svgs(page) if c[0].text == f"top1 against latency (instructions) on {board}")
+    panel = next(
+        c for c in svgs(page) if c[0].text == f"top1 against latency (instructions) on {board}"
+    )
     return [u for u in panel.iter("use") if u.get("fill") == "none"]
 
 
@@ -353,12 +357,31 @@ def test_the_level_of_the_gate_is_the_level_that_is_told(contents):
     assert "90 %" not in page
 
 
+def test_a_large_run_shows_the_sessions_of_the_worst_boards(tmp_path):
+    folder = ex.large_run(tmp_path, boards=12, variants=1, operators=1)
+    group = read_contents(folder).groups[1]
+    worst = ex.verdict(group.boards[-1], "variant_00_int8", "latency_median", "FAIL")
+    words = distributions(gated(folder, worst), group, 2)
+    assert f"Only {group.boards[0]}, {group.boards[-1]}, for size" in words
+    assert len(re.findall("<svg ", words)) == 2
+    assert "left out for size" in distributions(gated(folder, worst), group, 0)
+
+
+def test_many_boards_that_share_a_number_are_counted(contents):
+    group = contents.groups[0]
+    assert group.named(["m4", "m3"]) == "m4, m3"
+    many = replace(group, cells=tuple(replace(group.cells[0], board=f"b{k}") for k in range(6)))
+    assert many.named(many.boards) == "all 6 boards"
+    assert many.named(many.boards[1:]) == "b1 and 4 more"
+
+
 def test_details_only_ever_take_away():
     assert DETAILS[0].hover
     assert DETAILS[0].operators == "all"
     for more, less in pairwise(DETAILS):
         assert less.waveforms <= more.waveforms
         assert less.gate_rows <= more.gate_rows
+        assert less.sessions <= more.sessions
     assert all(isinstance(d, Detail) and d.gate_rows > 0 for d in DETAILS)
 
 
