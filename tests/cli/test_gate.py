@@ -239,8 +239,20 @@ def test_aa_of_a_run(call):
     code, out, _ = call("aa", write_run(Path("a"), medians=(1000.0,) * 6), "--families", "20")
     assert code == 0
     assert "m4[int8]::latency_median  sd 0.000 %  n 6  margin 0.5 %  needs 2" in out
-    assert "20 gates, nothing changed: 0.0 % have a FAIL (0.0 to 16.1 %), alpha 5 %" in out
-    assert "cells: 100.0 % PASS, 0.0 % FAIL, 0.0 % INCONCLUSIVE" in out
+    assert out.endswith(
+        "gate --confirm is not tried: run 20260102-030405-digits has cells of 6 sessions, limit 10 for "
+        "two halves and 6 fresh sessions; measure with --sessions 10 or more\n\n"
+        "20 gates, nothing changed, alpha 5 %:\n"
+        "  gate, 3 against 3 sessions: 0.0 % have a FAIL (0.0 to 16.1 %); cells: 100.0 % PASS, 0.0 % "
+        "FAIL, 0.0 % INCONCLUSIVE\n"
+    )
+    _, out, _ = call("aa", write_run(Path("b"), medians=(1000.0,) * 12), "--families", "5")
+    assert "  gate --confirm, 6 fresh, 3 against 3 sessions: 0.0 % have a FAIL" in out
+    Path("gate.toml").write_text('schema = 1\n[[pair]]\nbaseline = "x"\ncandidate = "int8"\n')
+    _, out, _ = call("aa", Path("b/20260102-030405-digits"), "--families", "5")
+    assert (
+        "not tried: m4[int8]::energy_uj, whose sessions take turns with those of its pair\n" in out
+    )
 
 
 def test_aa_simulated(call):
@@ -248,7 +260,9 @@ def test_aa_simulated(call):
     assert call(*options)[0] == 0
     code, out, _ = call(*options, "--change", "1%")
     assert code == 0
-    assert "20 gates, a true change of 1 %: 100.0 % have a FAIL" in out
+    assert (
+        "20 gates, a true change of 1 %, alpha 5 %:\n  gate, 6 against 6 sessions: 100.0 %" in out
+    )
     code, _, err = call("aa", "--simulate", "--families", "0")
     assert (code, err) == (2, "hilbench: --families is 0, must be at least 1\n")
 
@@ -261,4 +275,4 @@ def test_a_gate_that_cries_wolf_exits_4(call):
     medians = [1000.0 + 100 * (k % 2) + 0.01 * k for k in range(4)]
     code, out, _ = call("aa", write_run(Path("a"), medians=medians))
     assert code == 4
-    assert "nothing changed: " in out
+    assert "nothing changed, alpha 0.01 %:" in out

@@ -41,33 +41,52 @@ def run(args: argparse.Namespace) -> int:
     """Print floors and rates; 4 where the gate cries wolf more often than alpha."""
     from hilbench.cli.commands.gate import DEFAULT_CONFIG  # noqa: PLC0415
     from hilbench.errors import EXIT_INCONCLUSIVE, EXIT_PASS, UsageError  # noqa: PLC0415
-    from hilbench.gate.aa import floors, halves, simulate  # noqa: PLC0415
-    from hilbench.gate.config import DEFAULT_MARGINS, GateConfig, load_gate  # noqa: PLC0415
-    from hilbench.gate.snapshot import snapshot  # noqa: PLC0415
+    from hilbench.gate.config import GateConfig, load_gate  # noqa: PLC0415
 
     for name in ("families", "cells"):
         if getattr(args, name) < 1:
             raise UsageError(f"--{name} is {getattr(args, name)}, must be at least 1")
     file = args.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
     config = GateConfig() if file is None else load_gate(file)
-    if args.simulate:
-        found = simulate(
-            cells=args.cells,
-            sessions=args.sessions,
-            sd=args.sd,
-            change=args.change,
-            margin=DEFAULT_MARGINS["cycles"],
-            alpha=config.alpha,
-            families=args.families,
-            seed=args.seed,
-        )
-    else:
-        measured = snapshot(run_folder(args))
-        _print_floors(floors(measured, config))
-        found = halves(measured, config, args.families, args.seed)
-    _print_rates(found, config, change=args.change if args.simulate else 0.0)
-    wolf = not args.change and found.interval[0] > config.alpha
+    change = args.change if args.simulate else 0.0
+    tried = _simulated(args, config) if args.simulate else _replayed(args, config)
+    what = f"a true change of {100 * change:g} %" if change else "nothing changed"
+    print(f"\n{args.families} gates, {what}, alpha {100 * config.alpha:g} %:")
+    for found in tried:
+        _print_rates(found)
+    wolf = not change and any(found.interval[0] > config.alpha for found in tried)
     return EXIT_INCONCLUSIVE if wolf else EXIT_PASS
+
+
+def _simulated(args: argparse.Namespace, config: GateConfig) -> list[Rates]:
+    from hilbench.gate.aa import Bench, rates  # noqa: PLC0415
+    from hilbench.gate.config import DEFAULT_MARGINS  # noqa: PLC0415
+
+    bench = Bench(args.cells, args.sessions, args.sd, args.change)
+    sides = bench.sides(config, args.families, args.seed)
+    margin = DEFAULT_MARGINS["cycles"]
+    again = config.confirm_inconclusive
+    return [
+        rates(chosen, 1.0, margin, config.alpha, inconclusive=again)
+        for chosen in (sides[:2], sides)
+    ]
+
+
+def _replayed(args: argparse.Namespace, config: GateConfig) -> list[Rates]:
+    from hilbench.errors import UsageError  # noqa: PLC0415
+    from hilbench.gate.aa import floors, replay, unreplayed  # noqa: PLC0415
+    from hilbench.gate.snapshot import snapshot  # noqa: PLC0415
+
+    measured = snapshot(run_folder(args))
+    _print_floors(floors(measured, config))
+    for cell in unreplayed(measured, config):
+        print(f"not tried: {cell}, whose sessions take turns with those of its pair")
+    tried = [replay(measured, config, args.families, args.seed)]
+    try:
+        tried.append(replay(measured, config, args.families, args.seed, confirm=True))
+    except UsageError as error:
+        print(f"gate --confirm is not tried: {error}")
+    return tried
 
 
 def _print_floors(found: list[Floor]) -> None:
@@ -82,14 +101,13 @@ def _print_floors(found: list[Floor]) -> None:
         )
 
 
-def _print_rates(found: Rates, config: GateConfig, change: float) -> None:
+def _print_rates(found: Rates) -> None:
     low, high = found.interval
-    what = f"a true change of {100 * change:g} %" if change else "nothing changed"
+    baseline, now, *fresh = found.sessions
+    how = f"gate --confirm, {fresh[0]} fresh" if fresh else "gate"
     print(
-        f"{found.families} gates, {what}: {100 * found.any_fail / found.families:.1f} % have a FAIL "
-        f"({100 * low:.1f} to {100 * high:.1f} %), alpha {100 * config.alpha:g} %"
-    )
-    print(
-        f"cells: {100 * found.passes:.1f} % PASS, {100 * found.fails:.1f} % FAIL, "
-        f"{100 * found.inconclusive:.1f} % INCONCLUSIVE"
+        f"  {how}, {baseline} against {now} sessions: "
+        f"{100 * found.any_fail / found.families:.1f} % have a FAIL "
+        f"({100 * low:.1f} to {100 * high:.1f} %); cells: {100 * found.passes:.1f} % PASS, "
+        f"{100 * found.fails:.1f} % FAIL, {100 * found.inconclusive:.1f} % INCONCLUSIVE"
     )
