@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from hilbench.metrics import BY_NAME, show
 from hilbench.report._accuracy import classes, lsb
+from hilbench.report._changes import alike, changes, grid
 from hilbench.report._detail import Detail
 from hilbench.report._energy import budget, waveforms
 from hilbench.report._operators import operators
 from hilbench.report._page import Markup, Table, figure, lines, paragraph
 from hilbench.report._sessions import distributions
-from hilbench.report._words import change_words, relative_margin
-from hilbench.report.charts import Grid, HeatCell, heat_map, shades
+from hilbench.report.charts import HeatCell, heat_map, shades
 from hilbench.report.charts_pareto import pareto_panels, session_range
 from hilbench.report.contents import Cell, Contents, Group, compact, exact, interval, short, unit_of
 from hilbench.report.quantities import si
@@ -21,9 +21,6 @@ __all__ = ["comparisons", "failed", "of_group", "provenance", "waveforms"]
 HEAT = (
     "accuracy", "latency_median", "energy_uj", "plan_bytes", "arena_bytes", "stack_used_bytes",
 )  # fmt: skip
-_CHANGE_FULL = 3.0  # margins: darker it does not get
-_MOST_NAMED = 3  # boards above a column
-_LEAST_MARGIN = 0.01  # for colours, where the margin is 0
 
 
 def failed(contents: Contents) -> str:
@@ -57,7 +54,7 @@ def of_group(contents: Contents, group: Group, detail: Detail) -> list[tuple[str
         parts.append(figure(["<br>\n".join(rows) if several else "\n".join(rows)], caption))
     parts += [
         _results(contents, group, results, marks=detail.hover),
-        _changes(contents, group) if detail.changes else "",
+        changes(contents, group, HEAT) if detail.changes else "",
         _heat(group),
         distributions(contents, group, detail.sessions),
         operators(contents, group, detail.operators),
@@ -154,14 +151,6 @@ def _spread(least: float, largest: float) -> str:
     return f"{exact('latency_median', least)} to {exact('latency_median', largest)}"
 
 
-def _alike(of_board: dict[str, tuple[HeatCell, ...]]) -> dict[tuple[HeatCell, ...], list[str]]:
-    """Return boards by their column; those with the same numbers stand in one."""
-    columns: dict[tuple[HeatCell, ...], list[str]] = {}
-    for board, column in of_board.items():
-        columns.setdefault(column, []).append(board)
-    return columns
-
-
 def _heat(group: Group) -> str:
     charts, absent = [], []
     for metric in HEAT:
@@ -204,63 +193,17 @@ def _heat_of(
     ]
     n = len(group.variants)
     of_board = {b: tuple(cells[k * n : k * n + n]) for k, b in enumerate(group.boards)}
-    columns = _alike(of_board)
+    columns = alike(of_board)
     lead = "SYNTHETIC " if synthetic else ""
     title = f"{lead}{BY_NAME[metric].label}{f', {unit}' if unit else ''}"
     return heat_map(
         title, f"{title} of {n} variants on {len(group.boards)} boards.", f"results-{group.key}",
-        _grid(group, columns),
+        grid(group, columns),
     )  # fmt: skip
-
-
-def _grid(group: Group, columns: dict[tuple[HeatCell, ...], list[str]]) -> Grid:
-    cells = [[column[r] for column in columns] for r in range(len(group.variants))]
-    names = [b if len(b) <= _MOST_NAMED else (group.named(b),) for b in columns.values()]
-    return Grid(group.variants, names, cells)
 
 
 def _why(cell: Cell | None) -> str:
     return "failed" if cell is not None and cell.text("error") else "-"
-
-
-def _changes(contents: Contents, group: Group) -> str:
-    """Return the change against the baseline, one map a metric that has any."""
-    charts = []
-    gate = contents.gate
-    metrics = dict.fromkeys(c.metric for c in gate.cells if c.change) if gate else {}
-    for metric in (m for m in HEAT if m in metrics):
-        of_board = {
-            board: tuple(_change(contents, board, variant, metric) for variant in group.variants)
-            for board in group.boards
-        }
-        if all(cell.shade in {None, 0.0} for column in of_board.values() for cell in column):
-            continue
-        known = {b: c for b, c in of_board.items() if any(cell.words != "-" for cell in c)}
-        synthetic = metric == "energy_uj" and any(c.synthetic for c in group.cells)
-        title = f"{'SYNTHETIC ' if synthetic else ''}{BY_NAME[metric].label}, change"
-        charts.append(
-            heat_map(
-                title, f"{title} against the baseline; positive is worse.", "gate",
-                _grid(group, _alike(known)),
-                diverging=True,
-            )
-        )  # fmt: skip
-    if not charts:
-        return ""
-    caption = (
-        "Against the baseline: + and orange are worse, - and blue better; the margin is a third of "
-        "the full colour. Accuracy is in points of a hundred, lost. A word is the gate's verdict "
-        "where nothing was compared; a dash: not gated."
-    )
-    return "<h3>What changed</h3>\n" + figure(charts, caption)
-
-
-def _change(contents: Contents, board: str, variant: str, metric: str) -> HeatCell:
-    verdict = contents.verdicts.get((board, variant, metric))
-    if verdict is None or verdict.change is None:
-        return HeatCell("-" if verdict is None else verdict.verdict.lower(), None)
-    full = _CHANGE_FULL * (relative_margin(verdict) or _LEAST_MARGIN)
-    return HeatCell(change_words(verdict), max(-1.0, min(1.0, verdict.change / full)))
 
 
 def comparisons(contents: Contents) -> str:

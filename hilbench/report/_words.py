@@ -246,7 +246,8 @@ def method(contents: Contents) -> Sequence[str]:
             (
                 "Numbers that no session changes (bytes, agreement) are compared as they are, with "
                 "an allowance in their own unit. Latency: log ratio of session medians, with the "
-                "tick's quantisation. Energy: paired A B B A where the run has it, else against the "
+                "tick's quantisation; its change is one of geometric means, while baseline and now "
+                "are medians. Energy: paired A B B A where the run has it, else against the "
                 "stored number with the meter's uncertainty. Accuracy: vector by vector, McNemar's "
                 "exact test for FAIL, Tango's score test for PASS."
             ),

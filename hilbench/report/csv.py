@@ -19,7 +19,8 @@ COLUMNS = (
 def csv_report(contents: Contents) -> str:
     """Return rows in the order of the run; what is not known is empty, never 0.
 
-    ``low`` and ``high`` are the 95 % interval of value, ``change_*`` one-sided 95 % bounds.
+    ``low`` and ``high`` are the 95 % interval of value, ``change_*`` the gate's one-sided bounds;
+    ``margin`` is a share as ``change`` is, of an exact metric in its own unit.
     A cell without any number has one row with its error; what only the baseline has comes last.
     """
     out = io.StringIO()

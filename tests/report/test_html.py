@@ -93,7 +93,7 @@ def test_its_own_policy_allows_its_own_style_only(page):
 def test_every_chart_has_title_description_and_a_table_twin(page, markup):
     charts = svgs(markup)
     assert len(charts) > 15
-    tables = {values["id"] for values in page.of("table")} | {"gate"}
+    tables = {values["id"] for values in page.of("table")}
     for chart in charts:
         assert chart.get("aria-details") in tables
         assert chart[0].tag == "title"
@@ -280,6 +280,22 @@ def test_what_to_do_names_the_files_that_were_used(contents):
     assert "1 cell that no session changes (bytes, agreement) got worse" in words
     accept = 'hilbench baseline accept --run there/run --baseline b.toml --cells "m4[int8]" '
     assert accept + '--cells "m3[int8]" --reason TEXT' in words
+
+
+def test_what_changed_is_a_map_and_a_table(contents):
+    page = html_report(gated(
+        contents.folder,
+        ex.verdict("m4", "int8", "latency_median", "FAIL", change=0.5),
+        ex.verdict("m3", "int8", "latency_median", "NEW", change=None, low=None, high=None),
+        ex.verdict("m4", "int8", "energy_uj", "FAIL", "energy", change=0.04, margin=0.02),
+    ))  # fmt: skip
+    table = re.search(r'<table id="changes-emulated-.*?</table>', page, re.DOTALL).group()
+    rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", r) for r in table.split("<tr>")[1:]]
+    assert rows[0] == ["board", "variant", "latency, change", "SYNTHETIC energy, change"]
+    assert ["m4", "int8", "+50 %", "+4 %"] in rows
+    assert ["m3", "int8", "new", "-"] in rows
+    maps = [c for c in svgs(page) if c[0].text == "SYNTHETIC energy, change"]
+    assert [t.text for t in maps[0].iter("text")].count("m3") == 0  # not gated there
 
 
 def ghosts(page, board):
