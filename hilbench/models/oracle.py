@@ -8,6 +8,7 @@ truth for int8. Native libraries are imported when an oracle is made.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilbench.errors import ModelError, ToolMissingError, VectorError
+from hilbench.models.tflite_edit import with_outputs
 
 TFLM_VERSION: Final = "0.dev20261023182759"  # nightlies vanish from the registry: see golden files
 _TFLM_MIN_ARENA_BYTES: Final = 4 << 20
@@ -25,10 +27,18 @@ _REFERENCES: Final = (
 )
 
 
+Values = dict[int, NDArray[np.generic]]  # number of a tensor in the file -> its value
+
+
 class Oracle(Protocol):
     """Computes outputs of a model on the host."""
 
     name: str  # package and version
+
+    def tensors(
+        self, model: bytes, x: NDArray[np.generic], indices: Sequence[int]
+    ) -> Iterator[Values]:
+        """Yield for each vector what the model computes on the way, by number of the tensor."""
 
     def run(self, model: Path | bytes, x: NDArray[np.generic]) -> NDArray[np.generic]:
         """Return outputs [n, *output shape] for inputs [n, *input shape] of the model's dtype.
@@ -78,6 +88,27 @@ class HostReference:
             outputs.append(interpreter.get_tensor(target["index"]).copy())
         return _stack(outputs, tuple(target["shape"]), target["dtype"])
 
+    def tensors(
+        self, model: bytes, x: NDArray[np.generic], indices: Sequence[int]
+    ) -> Iterator[Values]:
+        """See Oracle.tensors.
+
+        Raises:
+            ModelError, VectorError: as run().
+        """
+        try:
+            interpreter = self._interpreter(
+                model_content=with_outputs(model, indices), num_threads=1
+            )
+            interpreter.allocate_tensors()
+        except (RuntimeError, ValueError) as error:
+            raise _refused(self.name, model, error) from error
+        source = interpreter.get_input_details()[0]
+        for vector in _vectors(x, tuple(source["shape"]), source["dtype"]):
+            interpreter.set_tensor(source["index"], vector)
+            interpreter.invoke()
+            yield {i: np.array(interpreter.get_tensor(i)) for i in indices}
+
 
 class TflmOracle:
     """TensorFlow Lite Micro's reference kernels.
@@ -118,6 +149,26 @@ class TflmOracle:
             interpreter.invoke()
             outputs.append(np.array(interpreter.get_output(0)))
         return _stack(outputs, tuple(target["shape"]), target["dtype"])
+
+    def tensors(
+        self, model: bytes, x: NDArray[np.generic], indices: Sequence[int]
+    ) -> Iterator[Values]:
+        """See Oracle.tensors.
+
+        Raises:
+            ModelError, VectorError: as run().
+        """
+        try:
+            interpreter = self._interpreter.from_bytes(
+                with_outputs(model, indices), arena_size=max(_TFLM_MIN_ARENA_BYTES, 10 * len(model))
+            )
+        except (RuntimeError, ValueError) as error:
+            raise _refused(self.name, model, error) from error
+        source = interpreter.get_input_details(0)
+        for vector in _vectors(x, tuple(source["shape"]), source["dtype"]):
+            interpreter.set_input(vector, 0)
+            interpreter.invoke()
+            yield {i: np.array(interpreter.get_output(k)) for k, i in enumerate(indices)}
 
 
 def lsb_histogram(a: NDArray[np.generic], b: NDArray[np.generic]) -> dict[int, int]:
