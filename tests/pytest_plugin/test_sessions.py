@@ -116,6 +116,45 @@ def test_assertions_fail_and_faults_of_the_bench_are_errors(project):
 
 
 @pytest.mark.firmware
+def test_a_board_that_dies_is_an_error_that_shows_its_last_words_once(project):
+    need("posix")
+    project.makeconftest(
+        CONFTEST
+        + """
+import psutil
+from hilbench._pytest import byte_log, runs
+
+class Deadly(byte_log.ByteLog):
+    def __call__(self, board, way, data):
+        super().__call__(board, way, data)
+        if board == "native" and way == "<":
+            for child in psutil.Process().children():
+                child.kill()
+
+runs.ByteLog = Deadly
+"""
+    )
+    project.makepyfile(
+        test_a="def test_first(digits):\n    pass\ndef test_second(digits):\n    pass\n"
+    )
+    result = run(project, "--hil-board=native", "--hil-board=twin", "--hil-limit=4")
+    assert outcomes(project.path / "junit.xml") == {
+        "test_first[native]": "error", "test_second[native]": "error",
+        "test_first[twin]": "passed", "test_second[twin]": "passed",
+    }  # fmt: skip
+    result.stdout.fnmatch_lines([
+        "board native: * has died *",
+        "- link of board native: last * lines of *.native.link.txt -",
+        "board native: * has died *",
+        "* lines in *.native.link.txt",
+        "ERROR test_a.py::test_first?native? - board native: *",
+    ])  # fmt: skip
+    assert result.stdout.str().count(": last ") == 1
+    told = properties(project.path / "junit.xml", "test_second[native]")
+    assert told["hil_link"].endswith(".native.link.txt")
+
+
+@pytest.mark.firmware
 def test_the_example_of_the_page_runs(project):
     need("posix")
     page = (ROOT / "docs" / "pytest.md").read_text()
