@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.text import Text
 
 from hilbench.report.tables import TextColumn, print_table
-from hilbench.runs import comparisons_frame, load, operators_frame
+from hilbench.runs import comparisons_frame, load, operators_frame, read_run
+from hilbench.runs.rows import NOT_MEASURED
 
 _TOP_KERNELS = 3
 _SCALES = ((1e6, "M"), (1e3, "k"))
@@ -31,8 +32,9 @@ def print_run(folder: Path, console: Console, *, operators: bool = False) -> Non
     """
     if not console.is_terminal:
         console.width = WIDE
-    frame = load(folder)
-    shares = operators_frame(folder)
+    contents = read_run(folder)
+    frame = load(contents)
+    shares = operators_frame(contents)
     measured = frame[frame["inferences"].notna()]
     if len(measured):
         print_story(frame, console)
@@ -42,7 +44,7 @@ def print_run(folder: Path, console: Console, *, operators: bool = False) -> Non
         if operators:
             print_operators(shares, console)
         _print_notes(measured, console)
-        for _, pair in comparisons_frame(folder).iterrows():
+        for _, pair in comparisons_frame(contents).iterrows():
             text = f"{pair['board']}, {pair['sessions']} sessions of each in turn: {pair['says']}."
             console.print(text, highlight=False)
     _print_errors(frame, console)
@@ -280,6 +282,8 @@ def _latency(rows: pd.DataFrame) -> str:
         return "-"
     row = rows.iloc[0]
     if math.isnan(row["latency_median"]):
+        if row["error"].startswith(NOT_MEASURED):
+            return "not run"
         return "failed" if row["error"] else "-"
     return _number(row["latency_median"])
 

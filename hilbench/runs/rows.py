@@ -35,6 +35,9 @@ from hilbench.runs.schema import (
 Row = dict[str, Any]
 T = TypeVar("T", BoardRecord, VariantRecord, SessionRecord, ErrorRecord, ComparisonRecord)
 NAN = float("nan")
+NOT_MEASURED = (
+    "NotMeasured"  # begins the error of a cell that nothing but the end of the run failed
+)
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ def _error(
     if own:
         return f"{own[0].type}: {own[0].sentence}"
     if measured < planned:
-        return f"NotMeasured: run {run_state(contents)} after {measured} of {planned} sessions"
+        return f"{NOT_MEASURED}: run {run_state(contents)} after {measured} of {planned} sessions"
     return ""
 
 

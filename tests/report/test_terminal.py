@@ -51,6 +51,19 @@ def test_the_page_is_the_one_that_was_read(run):
     assert text == GOLDEN.read_text(encoding="utf-8")
 
 
+def test_what_an_interrupted_run_did_not_come_to_has_not_failed(tmp_path):
+    journal = Journal.create(tmp_path, replace(ex.PROVENANCE, cells=(("m4", "int8"), ("m4", "x"))))
+    journal.append(ex.BOARD)
+    journal.append(ex.VARIANT)
+    for number in (1, 2, 3):
+        journal.append(ex.session(number))
+    journal.end("interrupted")
+    text = printed(journal.folder)
+    assert "failed" not in text
+    assert re.search(r"^ x +.* not run$", text, re.MULTILINE)
+    assert "m4 x: NotMeasured: run interrupted after 0 of 3 sessions" in text
+
+
 def test_variants_of_different_metrics_name_theirs(run, tmp_path):
     journal = Journal.create(tmp_path / "two", ex.PROVENANCE)
     journal.append(ex.BOARD)
