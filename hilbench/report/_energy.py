@@ -124,8 +124,13 @@ def _drawn(contents: Contents, record: SessionRecord, file: str) -> str:
         return paragraph(f"{file} holds no sample.")
     chart = waveform(trace, id_).replace("<svg ", '<svg class="wide" ', 1)
     synthetic = "SYNTHETIC, not a current of a chip. " if trace.emulated else ""
+    start_s, end_s = trace.shown
+    length_s = trace.samples / trace.sample_hz
+    part = "" if end_s - start_s == length_s else (
+        f"{si(start_s, 's')} to {si(end_s, 's')} of {si(length_s, 's')}, where the windows are. "
+    )  # fmt: skip
     caption = (
-        f"{synthetic}Line: mean; shade: least to largest. "
+        f"{synthetic}{part}Line: mean; shade: least to largest. "
         f"{si(trace.sample_hz, 'Hz')}, {trace.samples:,} samples, {trace.lost:,} lost; {file}"
     )
     return figure([chart], caption) + folded("windows as a table", _windows(trace, id_).render())

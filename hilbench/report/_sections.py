@@ -84,11 +84,11 @@ def _energy_note(group: Group) -> str:
         said.append(f"{lead}: by {by}.")
     if not said:
         said = ["No energy: no board of this group has a meter."]
-    said += [
-        f"{warning} ({', '.join(dict.fromkeys(c.board for c in group.cells if c.text('energy_warnings') == warning))})"
-        for warning in dict.fromkeys(c.text("energy_warnings") for c in group.cells)
-        if warning
-    ]
+    for warning in dict.fromkeys(c.text("energy_warnings") for c in group.cells):
+        if warning:
+            own = [c for c in group.cells if c.text("energy_warnings") == warning]
+            names = ", ".join(f"{c.board}[{c.variant}]" for c in own)
+            said.append(f"Energy of {names}: {warning}.")
     return "".join(paragraph(sentence) for sentence in said)
 
 

@@ -23,6 +23,7 @@ _MOST_COLUMNS = 800
 RUN, IDLE = COLOURS[1], COLOURS[4]
 _LEADING_ZERO = re.compile(r"(?<![0-9.])0\.")
 _FEW = 0.5  # px: a window is never narrower
+_LITTLE, _AROUND = 0.5, 0.1  # of the capture; of what is drawn instead, to each side
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,19 @@ class Trace:
     windows: tuple[Window, ...]
     kept: tuple[tuple[int, int], ...]
 
+    @property
+    def shown(self) -> tuple[float, float]:
+        """Return from when to when it is drawn, in s: all, or the windows where they are little."""
+        length_s = self.samples / self.sample_hz
+        if not self.windows:
+            return 0.0, length_s
+        first = min(w.start for w in self.windows) / self.sample_hz
+        last = max(w.end for w in self.windows) / self.sample_hz
+        if last - first >= _LITTLE * length_s:
+            return 0.0, length_s
+        margin = _AROUND * (last - first)
+        return max(0.0, first - margin), min(length_s, last + margin)
+
 
 def trace_of(evidence: Evidence, cell: tuple[str, str, int], file: str) -> Trace:
     """Read an evidence file's current in columns."""
@@ -53,8 +67,11 @@ def trace_of(evidence: Evidence, cell: tuple[str, str, int], file: str) -> Trace
 
 def waveform(trace: Trace, table: str) -> str:
     """Return the current of a capture: mean as a line, range as a shade, gaps left open."""
-    data = merged(trace.waveform, _MOST_COLUMNS)
+    start_s, end_s = trace.shown
     length_s = trace.samples / trace.sample_hz
+    column_s = trace.waveform.width / trace.sample_hz
+    first = int(start_s / column_s)
+    data = merged(_columns(trace.waveform, first, math.ceil(end_s / column_s)), _MOST_COLUMNS)
     runs = sum(w.marked.kind == "run" for w in trace.windows)
     canvas = Canvas(
         _WIDTH,
@@ -68,7 +85,7 @@ def waveform(trace: Trace, table: str) -> str:
     )
     peak = float(np.nanmax(data.high_a, initial=0.0))
     floor = float(np.nanmin(data.low_a, initial=0.0))
-    x = Scale(0.0, length_s, _LEFT, _WIDTH - _RIGHT)
+    x = Scale(start_s, end_s, _LEFT, _WIDTH - _RIGHT)
     y = Scale(floor, (peak or 1e-9) * 1.06, _HEIGHT - _BOTTOM, _TOP)
     _shade(canvas, trace, x)
     if trace.emulated:
@@ -80,9 +97,9 @@ def waveform(trace: Trace, table: str) -> str:
     canvas.add(label(4, 14, canvas.title, font_weight="bold"))
     _key(canvas)
     per_column_s = data.width / trace.sample_hz
-    times = (np.arange(len(data.mean_a)) + 0.5) * per_column_s
+    times = first * column_s + (np.arange(len(data.mean_a)) + 0.5) * per_column_s
     for stretch in _stretches(np.isfinite(data.mean_a)):
-        xs = [x(min(float(t), length_s)) for t in times[stretch]]
+        xs = [x(min(max(float(t), start_s), end_s)) for t in times[stretch]]
         high = [y(float(v)) for v in data.high_a[stretch]]
         low = [y(float(v)) for v in data.low_a[stretch]]
         mean = [y(float(v)) for v in data.mean_a[stretch]]
@@ -93,6 +110,14 @@ def waveform(trace: Trace, table: str) -> str:
                     stroke="currentColor"),
         )  # fmt: skip
     return canvas.render()
+
+
+def _columns(data: Waveform, first: int, last: int) -> Waveform:
+    """Return the columns from ``first`` to before ``last``."""
+    part = slice(first, last)
+    return Waveform(
+        data.samples, data.width, data.low_a[part], data.mean_a[part], data.high_a[part]
+    )
 
 
 def path(points: Sequence[tuple[float, float]]) -> str:

@@ -17,7 +17,7 @@ from hilbench.report._decimate import Waveform
 from hilbench.report.charts import Bar, Grid, HeatCell, bars, heat_map, luminance, shades
 from hilbench.report.charts_pareto import Point, front
 from hilbench.report.charts_strips import Strip, strips
-from hilbench.report.charts_waveform import Trace, merged, path, waveform
+from hilbench.report.charts_waveform import RUN, Trace, merged, path, waveform
 from hilbench.report.contents import compact, exact, read_contents, short, tick
 from hilbench.report.html import html_report
 from hilbench.report.svg import COLOURS, Canvas, Mark, Scale, attribute
@@ -192,6 +192,26 @@ def test_a_heat_map_leaves_unknown_cells_unshaded():
     assert [t.text for t in drawn.iter("text")][-2:] == ["5", "-"]
 
 
+def test_of_a_long_capture_the_part_with_windows_is_drawn():
+    level = np.full(1000, 1e-3)
+    level[500:520] = 5e-3
+    windows = (Window(Marked("run", 3, 0.02, 1e-6), 500, 520, "gpio", 0.4),)
+    short_one = trace()
+    long_one = replace(
+        short_one, samples=1000, windows=windows, waveform=Waveform(1000, 1, level, level, level)
+    )
+    hz = short_one.sample_hz
+    assert long_one.shown == pytest.approx((498 / hz, 522 / hz))
+    assert short_one.shown == (0.0, 100 / hz)  # half of it is windows
+    assert replace(short_one, windows=()).shown == (0.0, 100 / hz)
+    drawn = ET.fromstring(waveform(long_one, "id"))
+    shade = next(p for p in drawn.iter("path") if p.get("fill") == RUN)
+    left, width = re.match(r"M([\d.]+) [\d.]+h([\d.]+)v", shade.get("d")).groups()
+    room = 1080 - 64 - 30
+    assert float(width) == pytest.approx(room * 20 / 24, abs=0.2)
+    assert float(left) == pytest.approx(64 + room * 2 / 24, abs=0.2)
+
+
 def test_strips_lie_by_their_distance_from_the_median():
     drawn = strips_of(Strip("v", 0, (0.99, 1.0, 1.01)))
     left, middle, right = (float(u.get("x")) for u in drawn.iter("use"))
@@ -262,7 +282,12 @@ def metered(tmp_path, monkeypatch):
     files = save_evidence(tmp_path / "kept", "m4/int8-1", recording, windows, None)
     known = {"energy_u_gain_uj": 0.3, "energy_u_offset_uj": 0.4, "energy_absolute_uj": 1.0}
     record = ex.session(1)
-    energy = EnergyRecord(known, {"energy_meter": "device time (emulated)"}, (6.0,), (10.0,))
+    energy = EnergyRecord(
+        known,
+        {"energy_meter": "device time (emulated)", "energy_warnings": "64 samples late"},
+        (6.0,),
+        (10.0,),
+    )
     record = replace(record, files=files, energy=energy, session=1)
     folder = ex.write_run(
         tmp_path, [("m4", "int8")], boards=[ex.BOARD], variants=[ex.VARIANT],
@@ -276,6 +301,7 @@ def test_a_metered_run_shows_current_and_budget(metered):
     page = html_report(read_contents(metered))
     assert "current of m4 int8, session 1" in page
     assert "SYNTHETIC, not a current of a chip." in page
+    assert "<p>Energy of m4[int8]: 64 samples late.</p>" in page
     table = re.search(r'<table id="budget-.*?</table>', page, re.DOTALL).group()
     cells = re.findall(r"<td>(.*?)</td>", table)
     assert cells[:5] == ["6", "1", "-", "0.3", "0.4"]
