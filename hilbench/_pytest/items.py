@@ -58,13 +58,16 @@ class SuiteFile(pytest.File):
         }
 
     def asked(self) -> tuple[list[BoardConfig], list[str]]:
-        """Boards that are here and variants, of all items of this suite that were not deselected."""
+        """Boards that are here and variants, of the items that were not deselected.
+
+        All of them where the gate alone was selected.
+        """
         items = [i for i in self.session.items if isinstance(i, CellItem) and i.suite is self]
-        boards = {i.board.id: i.board for i in items if not self.bench.absence(i.board)}
-        wanted = {i.variant for i in items}
-        return list(boards.values()), [
-            v.name for v in self.bench.suite.variants if v.name in wanted
-        ]
+        boards = {i.board.id: i.board for i in items} or {b.id: b for b in self.bench.chosen()}
+        variants = [v.name for v in self.bench.suite.variants]
+        wanted = {i.variant for i in items} or set(variants)
+        here = [b for b in boards.values() if not self.bench.absence(b)]
+        return here, [v for v in variants if v in wanted]
 
     def run(self) -> Run:
         """Measure, or return what was measured."""

@@ -12,7 +12,7 @@ import pytest
 from hilbench._pytest.bench import Bench, Settings
 from hilbench._pytest.byte_log import ByteLog, section
 from hilbench._pytest.ids import repair
-from hilbench._pytest.items import GateItem, check_oracle
+from hilbench._pytest.items import GateItem, SuiteFile, check_oracle
 from hilbench._pytest.measuring import HilBench, HilGate, check_compared
 from hilbench._pytest.outcomes import Inconclusive, record_row, settle
 from hilbench._pytest.presence import absence
@@ -135,6 +135,16 @@ def test_requests_that_make_no_sense_are_refused(bench, tmp_path):
         UsageError, match=r"^'speed' is no metric; known: accuracy, agreement_tflm, "
     ):
         gate({"run_id": "r", "board": "b", "variant": "v"}, metrics=["speed"])
+
+
+def test_a_gate_that_is_selected_alone_is_of_the_whole_suite(bench, tmp_path, monkeypatch):
+    """As --lf does where only a waiver has expired."""
+    bench = with_settings(bench, suite=tmp_path / "suite.toml", boards=("native", "twin", "m4"))
+    monkeypatch.setattr(bench, "absence", lambda board: "away" if board.id == "m4" else "")
+    suite = SimpleNamespace(bench=bench, session=SimpleNamespace(items=[]))
+    boards, variants = SuiteFile.asked(suite)
+    assert [b.id for b in boards] == ["native", "twin"]
+    assert variants == ["mlp_int8", "student_int8"]
 
 
 def test_a_gate_without_any_board_is_no_pass():
