@@ -220,7 +220,11 @@ class GateItem(_Item):
             raise BaselineError(self.result.headline())
 
     def runtest(self) -> None:
-        """Fail where no other item does."""
+        """Fail where no other item does.
+
+        Raises:
+            BaselineError: a waiver has expired.
+        """
         told = {
             (i.board.id, i.variant, i.metric)
             for i in self.session.items
@@ -229,4 +233,4 @@ class GateItem(_Item):
         cells = self.result.cells
         settle([c for c in cells if (c.board, c.variant, c.metric) not in told])
         if self.result.stale:
-            pytest.fail("\n".join(self.result.stale), pytrace=False)
+            raise BaselineError("\n".join(self.result.stale))

@@ -147,6 +147,15 @@ def test_a_gate_that_is_selected_alone_is_of_the_whole_suite(bench, tmp_path, mo
     assert variants == ["mlp_int8", "student_int8"]
 
 
+def test_an_expired_waiver_is_no_regression_and_no_pass():
+    gate = SimpleNamespace(
+        session=SimpleNamespace(items=[]),
+        result=SimpleNamespace(cells=[verdict("PASS")], stale=("waiver of m4 expired",)),
+    )
+    with pytest.raises(BaselineError, match=r"^waiver of m4 expired$"):
+        GateItem.runtest(gate)
+
+
 def test_a_gate_without_any_board_is_no_pass():
     suite = SimpleNamespace(asked=lambda: ([], []))
     with pytest.raises(
