@@ -280,7 +280,8 @@ def _explain(
         crash = getattr(report.longrepr, "reprcrash", None)
         if crash is not None and (outcome or isinstance(error, HilbenchError)):
             crash.message = str(error)  # the sentence first, not the name of its type
-        for run, board in dict.fromkeys(item.stash.get(MEASURED, [])):  # once, after reruns too
+        measured = item.stash.get(MEASURED, None) or []
+        for run, board in dict.fromkeys(measured):  # once, after reruns too
             file = run.link_file(board)
             if file.exists():  # or the board was never spoken to
                 told.append(("hil_link", str(file)))

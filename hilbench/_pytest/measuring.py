@@ -160,11 +160,11 @@ class HilGate:
         for cell in cells:
             record_verdict(self._item.user_properties, run, cell)
         settle(cells)
-        check_compared(cells, f"{row['board']}[{row['variant']}]")
+        check_compared(cells, f"{row['board']}[{row['variant']}]", run.folder)
         return cells
 
 
-def check_compared(cells: Sequence[CellVerdict], name: str) -> None:
+def check_compared(cells: Sequence[CellVerdict], name: str, run: Path) -> None:
     """Refuse a gate in which no two numbers met.
 
     Raises:
@@ -172,6 +172,6 @@ def check_compared(cells: Sequence[CellVerdict], name: str) -> None:
     """
     if not any(cell.verdict in COMPARED for cell in cells):
         raise BaselineError(
-            f"{name}: compared nothing, and that is no pass; accept a baseline of it with: hilbench "
-            f"baseline accept"
+            f"{name}: compared nothing, and that is no pass; accept its numbers with: hilbench "
+            f"baseline accept --run {run} --baseline FILE --reason TEXT"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -206,11 +207,14 @@ def test_a_baseline_of_another_suite_is_refused(bench, monkeypatch):
 
 
 def test_only_new_cells_are_nothing_compared():
-    check_compared([verdict("NEW"), verdict("PASS")], "m4[int8]")
+    run = Path("results/r")
+    check_compared([verdict("NEW"), verdict("PASS")], "m4[int8]", run)
     with pytest.raises(
-        BaselineError, match=r"^m4\[int8\]: compared nothing, and that is no pass; acc"
+        BaselineError,
+        match=r"^m4\[int8\]: compared nothing, and that is no pass; accept its numbers with: hilbench "
+        r"baseline accept --run results/r --baseline FILE --reason TEXT$",
     ):
-        check_compared([verdict("NEW")], "m4[int8]")
+        check_compared([verdict("NEW")], "m4[int8]", run)
 
 
 def test_outputs_without_an_oracle_are_no_pass():
