@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any, TypeVar
-
-import numpy as np
 
 from hilbench.codec import encode
 from hilbench.errors import StoreError
@@ -248,7 +247,7 @@ def _cell_row(cell: Cell, contents: JournalContents) -> Row:
 _RULES: dict[str, Callable[[list[Any]], Any]] = {
     "first": lambda values: values[0],
     "each": lambda values: "; ".join(dict.fromkeys(filter(None, values))),
-    "median": lambda values: float(np.median(values)),
+    "median": lambda values: float(median(values)),
     "min": min,
     "max": max,
     "sum": sum,
@@ -324,11 +323,9 @@ def _operator_rows(cell: Cell, contents: JournalContents) -> list[Row]:
                 f"{session.profiled_inferences} inferences, the plan has {len(operators)} operators"
             )
     spent = [
-        float(np.median([
-            s.operator_ticks[i] / s.profiled_inferences * s.clock.per_tick for s in profiled
-        ]))
+        median(s.operator_ticks[i] / s.profiled_inferences * s.clock.per_tick for s in profiled)
         for i in range(len(operators))
-    ]  # fmt: skip
+    ]
     shares: Sequence[float] = operator_shares(spent) if sum(spent) > 0 else [NAN] * len(spent)
     return [
         {
@@ -356,4 +353,4 @@ def _of_operator(sessions: Sequence[SessionRecord], operator: int, field: str) -
     """Return the median over sessions; unknown when one of them did not mark operators."""
     told = [getattr(s.energy, field) for s in sessions if s.energy and s.energy.operators_uj]
     known = [uj for energies in told if (uj := energies[operator]) is not None]
-    return float(np.median(known)) if len(known) == len(sessions) else None
+    return median(known) if len(known) == len(sessions) else None
