@@ -157,7 +157,9 @@ def _statistics_of(config: GateConfig, run: Snapshot) -> GateConfig:
         for m in config.margins
         if m.where.metric in metrics and any(m.where.matches(*k, m.where.metric) for k in run.cells)
     )
-    return replace(config, metrics=metrics, margins=margins, budgets=(), waivers=(), pairs=())
+    return replace(
+        config, metrics=metrics, margins=margins, budgets=(), waivers=(), pairs=(), layouts=()
+    )
 
 
 def _half(run_id: str, size: int, kept: int) -> int:

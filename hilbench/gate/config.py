@@ -29,11 +29,11 @@ _TOP = {
     "budget": Key("list of tables"),
     "waiver": Key("list of tables"),
     "pair": Key("list of tables"),
+    "layout": Key("list of tables"),
 }
 _GATE = {
     "alpha": Key("number", above=0),
     "metrics": Key("list of strings"),
-    "layout_percent": Key("number", at_least=0),
 }
 _CONFIRM = {"sessions": Key("integer", at_least=2), "inconclusive": Key("boolean")}
 _MARGIN = {
@@ -54,6 +54,12 @@ _PAIR = {
     "baseline": Key("string", required=True),
     "candidate": Key("string", required=True),
     "board": Key("string"),
+}
+_LAYOUT = {
+    "board": Key("string"),
+    "variant": Key("string"),
+    "percent": Key("number", required=True, at_least=0),
+    "builds": Key("integer", required=True, at_least=2),
 }
 _MARGIN_KEY = {
     "cycles": "percent",
@@ -135,24 +141,43 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class Layout:
+    """How much latency scatters because code moved: layout.py, ``hilbench aa --layout``."""
+
+    sd: float  # of ln latency over links of the same objects
+    builds: int  # from which it was estimated
+    board: str = "*"
+    variant: str = "*"
+
+    def matches(self, board: str, variant: str) -> bool:
+        """Say whether a cell is meant."""
+        return fnmatchcase(board, self.board) and fnmatchcase(variant, self.variant)
+
+
+@dataclass(frozen=True)
 class GateConfig:
     """gate.toml; the default is what holds without one."""
 
     alpha: float = 0.05
     metrics: tuple[str, ...] = GATED
-    layout_sd: float = 0.0  # of ln latency over links of the same source
     confirm_sessions: int = 6
     confirm_inconclusive: bool = True
     margins: tuple[Margin, ...] = ()
     budgets: tuple[Budget, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     pairs: tuple[Pair, ...] = ()
+    layouts: tuple[Layout, ...] = ()
     source: str = "gate.toml"
 
     def margin(self, board: str, variant: str, metric: str) -> float:
         """Return the margin of a cell; the last entry that matches counts."""
         found = [m.value for m in self.margins if m.where.matches(board, variant, metric)]
         return found[-1] if found else DEFAULT_MARGINS.get(BY_NAME[metric].kind, 0.0)
+
+    def layout(self, board: str, variant: str) -> Layout | None:
+        """Return the layout floor of a cell; the last entry that matches counts."""
+        found = [entry for entry in self.layouts if entry.matches(board, variant)]
+        return found[-1] if found else None
 
     def check_orphans(self, cells: Iterable[tuple[str, str]]) -> None:
         """Refuse entries that speak of no cell at all: what they were for goes unguarded.
@@ -170,6 +195,13 @@ class GateConfig:
             for p in self.pairs
             for name in (p.baseline, p.candidate)
         ]
+        there = ", ".join(f"{b}[{v}]" for b, v in known) or "nothing"
+        for entry in self.layouts:
+            if not any(entry.matches(*cell) for cell in known):
+                raise ConfigError(
+                    f"{self.source}: [[layout]] {entry.board}[{entry.variant}] is an orphan: no such "
+                    f"cell in the run or the baseline; there is {there}; correct or remove it"
+                )
         for kind, where in entries:
             if where.metric not in self.metrics:
                 raise ConfigError(
@@ -177,7 +209,6 @@ class GateConfig:
                     f"[gate] metrics; add it there, or remove the {kind}"
                 )
             if not any(where.matches(b, v, where.metric) for b, v in known):
-                there = ", ".join(f"{b}[{v}]" for b, v in known) or "nothing"
                 raise ConfigError(
                     f"{self.source}: [[{kind}]] {where} is an orphan: no such cell in the run or the "
                     f"baseline; there is {there}; correct or remove it"
@@ -210,7 +241,6 @@ def load_gate(path: Path) -> GateConfig:
     return GateConfig(
         alpha=float(gate.get("alpha", 0.05)),
         metrics=tuple(dict.fromkeys(gate.get("metrics", GATED))),
-        layout_sd=gate.get("layout_percent", 0.0) / 100,
         confirm_sessions=confirm.get("sessions", 6),
         confirm_inconclusive=confirm.get("inconclusive", True),
         margins=tuple(_margin(t, w) for t, w in _each(document, "margin", _MARGIN, path)),
@@ -222,6 +252,10 @@ def load_gate(path: Path) -> GateConfig:
             for t, w in _each(document, "waiver", _WAIVER, path)
         ),
         pairs=tuple(Pair(**t) for t, _ in _each(document, "pair", _PAIR, path)),
+        layouts=tuple(
+            Layout(t["percent"] / 100, t["builds"], t.get("board", "*"), t.get("variant", "*"))
+            for t, _ in _each(document, "layout", _LAYOUT, path)
+        ),
         source=str(path),
     )
 

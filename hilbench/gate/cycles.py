@@ -7,7 +7,8 @@ The session is the unit of replication. On the log scale, worse is positive:
 
 with u_q = tick / (sqrt(12) y). A median of equal ticks is rounded in the same way in each session,
 so u_q is not divided by n; it keeps constant data finite: a change of one tick is no regression,
-and one of 2 % is. Degrees of freedom after Welch and Satterthwaite, without limit for u_q.
+and one of 2 % is. Degrees of freedom after Welch and Satterthwaite: links less one for s_layout,
+without limit for u_q.
 """
 
 from __future__ import annotations
@@ -62,7 +63,11 @@ class Estimate:
 
 
 def log_ratio(
-    baseline: ArrayLike, now: ArrayLike, tick: ArrayLike, layout_sd: ArrayLike = 0.0
+    baseline: ArrayLike,
+    now: ArrayLike,
+    tick: ArrayLike,
+    layout_sd: ArrayLike = 0.0,
+    layout_dof: ArrayLike = np.inf,
 ) -> Estimate:
     """Compare session medians.
 
@@ -72,6 +77,7 @@ def log_ratio(
         tick: [...] resolution of the counter in the unit of the medians, above 0.
         layout_sd: [...] standard deviation of ln latency over links of the same source; 0 where
             the image is the same.
+        layout_dof: [...] degrees of freedom of layout_sd: links less one.
     """
     a, b = np.asarray(baseline, dtype=np.float64), np.asarray(now, dtype=np.float64)
     parts = [
@@ -80,7 +86,9 @@ def log_ratio(
     rounding = [(np.asarray(tick) / (np.sqrt(12) * y.mean(axis=-1))) ** 2 for y in (a, b)]
     random = parts[0] + parts[1]
     squares = parts[0] ** 2 / (a.shape[-1] - 1) + parts[1] ** 2 / (b.shape[-1] - 1)
-    total = random + rounding[0] + rounding[1] + 2 * np.square(np.asarray(layout_sd))
+    layout = 2 * np.square(np.asarray(layout_sd))
+    squares = squares + layout**2 / np.asarray(layout_dof)
+    total = random + rounding[0] + rounding[1] + layout
     with np.errstate(divide="ignore"):  # constant data: no limit
         dof = np.where(squares > 0, total**2 / np.where(squares > 0, squares, 1), np.inf)
     d = np.log(b).mean(axis=-1) - np.log(a).mean(axis=-1)

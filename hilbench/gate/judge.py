@@ -215,8 +215,7 @@ def _warnings(sides: _Sides, verdicts: list[CellVerdict], active: list[Waiver]) 
         if hit and all(v.verdict in {"PASS", "IMPROVED"} for v in hit):
             found.append(f"waiver of {waiver.where} is not needed any more; remove it")
     found += _latency_warnings(sides)
-    if not sides.config.layout_sd:
-        found += _layout_warnings(sides)
+    found += _layout_warnings(sides)
     return found
 
 
@@ -238,10 +237,12 @@ def _layout_warnings(sides: _Sides) -> list[str]:
         for (board, variant), now in sides.run.cells.items()
         if (was := sides.baseline.get((board, variant))) is not None
         and was.image_sha256 != now.image_sha256
-        and now.fingerprint.get("time_base") not in {"instructions", "host"}
+        and now.fingerprint.get("time_base") != "instructions"
+        and sides.config.layout(board, variant) is None
     ]
     return [
-        f"board {board}: the image differs from the baseline's and gate.toml has no layout_percent: "
-        f"a small change of latency may be code layout"
+        f"board {board}: the image differs from the baseline's and gate.toml has no [[layout]] for it: "
+        f"a small change of latency may be code layout; measure that with hilbench aa --layout --board "
+        f"{board}"
         for board in dict.fromkeys(boards)
     ]

@@ -61,12 +61,15 @@ def test_of(
         return Test(cell, 1.0, 1.0, lambda _p, _alpha: cell)  # no scatter: refused as a plan
     if cell.kind == "energy":
         return _energy_test(cell, was, now)
-    same_image = was.image_sha256 == now.image_sha256
+    layout = (
+        None if was.image_sha256 == now.image_sha256 else config.layout(cell.board, cell.variant)
+    )
     estimate = cycles.log_ratio(
         was.cycles[cell.metric],
         now.cycles[cell.metric],
         _tick(now, cell.metric),
-        0.0 if same_image else config.layout_sd,
+        layout.sd if layout else 0.0,
+        layout.builds - 1 if layout else math.inf,
     )
     identical = set(was.cycles[cell.metric]) == set(now.cycles[cell.metric])
     return _estimated(cell, estimate, "timing is bit-identical" if identical else "")

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from hilbench.bench import Outcome
-from hilbench.cli import confirming, main
+from hilbench.bench.layouts import Layouts
+from hilbench.cli import confirming, layouts, main
+from hilbench.gate.config import Layout, load_gate
 from hilbench.records import ClockInfo
 from tests.gate.run_folders import write_run
 from tests.runs import run_examples as ex
@@ -276,3 +278,44 @@ def test_a_gate_that_cries_wolf_exits_4(call):
     code, out, _ = call("aa", write_run(Path("a"), medians=medians))
     assert code == 4
     assert "nothing changed, alpha 0.01 %:" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ((), "--layout flashes a board many times: say which with --board ID"),
+        (("--board", "uno", "--builds", "2"),
+         "--builds is 2, limit 3: fewer say nothing of a scatter; take 8 or more"),
+        (("--board", "uno", "--sessions", "0"), "--sessions is 0, must be at least 1"),
+        (("--board", "uno", "--variant", "mpl"), "has no variant 'mpl'; it has: fp32, int8"),
+        (("--board", "one"), "no board 'one' in "),
+    ],
+)  # fmt: skip
+def test_layouts_that_cannot_be_measured(call, options, sentence):
+    code, _, err = call("aa", "--layout", *options)
+    assert code == 2
+    assert sentence in err
+
+
+def test_layout_floors(call, monkeypatch):
+    """What is printed is what a gate.toml takes."""
+    medians = {"mlp_int8": [[1000.0], [1010.0], [990.0]], "int8": [[5.0], [5.0], [5.0]]}
+    asked = []
+
+    def measure(config, variants, **options):
+        asked.append((config.id, [v.config.name for v in variants], options["builds"]))
+        return Layouts("cycles", "simavr 1.6", "avr-gcc 5.4", medians)
+
+    monkeypatch.setattr(layouts, "measure_layouts", measure)
+    code, out, _ = call(
+        "aa", "--layout", "--board", "uno", "--variant", "mlp_int8", "--builds", "3"
+    )
+    assert (code, asked) == (0, [("uno", ["mlp_int8"], 3)])
+    assert "uno[mlp_int8]::latency_median  1,000 cycles  sd of links 1.000 %" in out
+    assert "sd of sessions unknown" in out
+    assert "true of simavr 1.6; a chip has caches and flash of its own" in out
+    Path("gate.toml").write_text("schema = 1\n" + out[out.index("[[layout]]") :])
+    assert load_gate(Path("gate.toml")).layouts == (
+        Layout(pytest.approx(0.01), 3, "uno", "mlp_int8"),
+        Layout(0.0, 3, "uno", "int8"),
+    )

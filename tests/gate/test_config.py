@@ -11,6 +11,7 @@ from hilbench.gate.config import (
     GATED,
     Budget,
     GateConfig,
+    Layout,
     Limits,
     Margin,
     Pair,
@@ -24,7 +25,6 @@ schema = 1
 [gate]
 alpha = 0.01
 metrics = ["accuracy", "latency_median", "plan_bytes", "energy_uj"]
-layout_percent = 0.5
 [confirm]
 sessions = 10
 inconclusive = false
@@ -51,6 +51,14 @@ expires = 2026-12-31
 [[pair]]
 baseline = "dense"
 candidate = "pruned"
+[[layout]]
+percent = 0.5
+builds = 8
+[[layout]]
+board = "uno*"
+variant = "mlp"
+percent = 0
+builds = 12
 """
 
 
@@ -64,7 +72,6 @@ def test_all_of_it(tmp_path):
     assert load(tmp_path, WHOLE) == GateConfig(
         alpha=0.01,
         metrics=("accuracy", "latency_median", "plan_bytes", "energy_uj"),
-        layout_sd=0.005,
         confirm_sessions=10,
         confirm_inconclusive=False,
         margins=(
@@ -77,6 +84,7 @@ def test_all_of_it(tmp_path):
             Waiver(Where("latency_median", "m4"), Limits(9e5, None), "new softmax", date(2026, 12, 31)),
         ),
         pairs=(Pair("dense", "pruned"),),
+        layouts=(Layout(0.005, 8), Layout(0.0, 12, "uno*", "mlp")),
         source=str(tmp_path / "gate.toml"),
     )  # fmt: skip
 
@@ -100,7 +108,9 @@ def test_margins_without_a_file():
         ("[gate]\nalpha = 0", "[gate] alpha is 0, must be above 0"),
         ('[gate]\nmetrics = ["latency_medium"]',
          "[gate] metrics: 'latency_medium' is no metric; known: "),
-        ("[gate]\nalfa = 1", "[gate] unknown key 'alfa'; known: alpha, metrics, layout_percent (did you mean 'alpha'?)"),
+        ("[[layout]]\npercent = 1", "[[layout]] 1: builds is missing"),
+        ("[[layout]]\npercent = 1\nbuilds = 1", "[[layout]] 1: builds is 1, must be at least 2"),
+        ("[gate]\nalfa = 1", "[gate] unknown key 'alfa'; known: alpha, metrics (did you mean 'alpha'?)"),
         ('[[margin]]\nmetric = "latncy_median"\npercent = 1',
          "(did you mean 'latency_median'?)"),
         ('[[margin]]\nmetric = "accuracy"\npercent = 1',
@@ -135,3 +145,12 @@ def test_absent(tmp_path):
     assert str(caught.value) == (
         f"{tmp_path / 'x.toml'}: cannot be read (No such file or directory); docs/gate.md shows one"
     )
+
+
+def test_the_last_layout_that_matches_counts():
+    config = GateConfig(
+        layouts=(Layout(0.005, 8), Layout(0.001, 4, "uno*"), Layout(0.002, 3, "m?", "int8"))
+    )
+    cells = [("riscv", "int8"), ("uno", "int8"), ("m4", "int8"), ("m4", "mlp")]
+    assert [config.layout(*cell).builds for cell in cells] == [8, 4, 3, 8]
+    assert GateConfig().layout("uno", "int8") is None

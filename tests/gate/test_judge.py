@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hilbench.errors import ConfigError, UsageError
-from hilbench.gate.config import Budget, GateConfig, Limits, Margin, Pair, Waiver, Where
+from hilbench.gate.config import Budget, GateConfig, Layout, Limits, Margin, Pair, Waiver, Where
 from hilbench.gate.confirm import Job, confirm, flagged, jobs, merged
 from hilbench.gate.energy import EnergySide
 from hilbench.gate.snapshot import Snapshot
@@ -284,6 +284,9 @@ def test_a_waiver_that_nobody_needs_is_told():
         (waiver(1, TODAY, "latency_cold"),
          "gate.toml: [[waiver]] m4[*]::latency_cold guards nothing: latency_cold is not in [gate] "
          "metrics; add it there, or remove the waiver"),
+        (GateConfig(layouts=(Layout(0.01, 8, "uno*"),)),
+         "gate.toml: [[layout]] uno*[*] is an orphan: no such cell in the run or the baseline; there is "
+         "m4[int8]; correct or remove it"),
         (GateConfig(pairs=(Pair("int8", "new"),)),
          "gate.toml: [[pair]] *[new]::energy_uj is an orphan: no such cell in the run or the "
          "baseline; there is m4[int8]; correct or remove it"),
@@ -324,12 +327,21 @@ def test_too_few_vectors_can_never_fail_and_are_refused():
 def test_a_new_image_without_a_layout_floor_is_told():
     result = gate(run_of((KEY, replace(CELL, image_sha256="c2"))))
     assert result.warnings == (
-        "board m4: the image differs from the baseline's and gate.toml has no layout_percent: a "
-        "small change of latency may be code layout",
+        "board m4: the image differs from the baseline's and gate.toml has no [[layout]] for it: a "
+        "small change of latency may be code layout; measure that with hilbench aa --layout --board m4",
     )
-    assert not gate(
-        run_of((KEY, replace(CELL, image_sha256="c2"))), config=GateConfig(layout_sd=0.01)
-    ).warnings
+    known = GateConfig(layouts=(Layout(0.01, 8),))
+    assert not gate(run_of((KEY, replace(CELL, image_sha256="c2"))), config=known).warnings
+
+
+def test_the_layout_floor_of_a_board_counts_where_images_differ():
+    """2 % slower: a FAIL, but not where links alone scatter by 1.5 %."""
+    config = GateConfig(layouts=(Layout(0.0, 8), Layout(0.015, 8, "m4")))
+    moved = replace(SLOWER, image_sha256="c2")
+    assert cell_of(gate(run_of((KEY, moved)), config=config), "latency_median").verdict == "INCONCLUSIVE"  # fmt: skip
+    assert cell_of(gate(run_of((KEY, SLOWER)), config=config), "latency_median").verdict == "FAIL"
+    no_matter = GateConfig(layouts=(Layout(0.015, 8, "m*"), Layout(0.0, 8, "m4")))
+    assert cell_of(gate(run_of((KEY, moved)), config=no_matter), "latency_median").verdict == "FAIL"
 
 
 def test_a_latency_that_nobody_has_is_told():

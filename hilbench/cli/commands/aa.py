@@ -6,7 +6,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hilbench.cli.common import add_results_argument, parse_share, run_folder
+from hilbench.cli.common import (
+    add_boards_argument,
+    add_results_argument,
+    parse_share,
+    run_folder,
+)
 
 if TYPE_CHECKING:
     from hilbench.gate.aa import Floor, Rates
@@ -17,7 +22,8 @@ EXAMPLES = """\
   hilbench run suite.toml --board lab --sessions 12 && hilbench aa
   hilbench aa RUN --config gate.toml
   hilbench aa --simulate --cells 120 --sessions 6 --sd 0.2%
-  hilbench aa --simulate --sd 0.2% --change 1%         how often a change of 1 % is found"""
+  hilbench aa --simulate --sd 0.2% --change 1%         how often a change of 1 % is found
+  hilbench aa --layout --board riscv --variant student_int8   what linking in another order does"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,9 +37,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     bench = parser.add_argument_group("a simulated bench")
     bench.add_argument("--simulate", action="store_true", help="no run: log-normal sessions")
     bench.add_argument("--cells", type=int, default=120, metavar="N", help="of a gate (120)")
-    bench.add_argument("--sessions", type=int, default=6, metavar="N", help="on each side (6)")
+    bench.add_argument("--sessions", type=int, metavar="N", help="on each side (6)")
     bench.add_argument("--sd", type=parse_share, default=0.002, help="session to session (0.2%%)")
     bench.add_argument("--change", type=parse_share, default=0.0, help="a true one (default: none)")
+    layout = parser.add_argument_group(
+        "code layout: one board, its firmware linked in random orders, flashed and timed"
+    )
+    layout.add_argument("--layout", action="store_true", help="measure it; --sessions default: 2")
+    layout.add_argument("--board", metavar="ID", help="flashed once for each link")
+    layout.add_argument("--suite", type=Path, metavar="FILE", help="default: the zoo's digits")
+    layout.add_argument(
+        "--variant", action="append", default=[], metavar="NAME", help="default: all of the suite"
+    )
+    layout.add_argument("--builds", type=int, default=8, metavar="N", help="links (8)")
+    add_boards_argument(parser)
     add_results_argument(parser)
 
 
@@ -46,6 +63,10 @@ def run(args: argparse.Namespace) -> int:
     for name in ("families", "cells"):
         if getattr(args, name) < 1:
             raise UsageError(f"--{name} is {getattr(args, name)}, must be at least 1")
+    if args.layout:
+        from hilbench.cli.layouts import layout_floors  # noqa: PLC0415
+
+        return layout_floors(args)
     file = args.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
     config = GateConfig() if file is None else load_gate(file)
     change = args.change if args.simulate else 0.0
@@ -62,7 +83,8 @@ def _simulated(args: argparse.Namespace, config: GateConfig) -> list[Rates]:
     from hilbench.gate.aa import Bench, rates  # noqa: PLC0415
     from hilbench.gate.config import DEFAULT_MARGINS  # noqa: PLC0415
 
-    bench = Bench(args.cells, args.sessions, args.sd, args.change)
+    sessions = 6 if args.sessions is None else args.sessions
+    bench = Bench(args.cells, sessions, args.sd, args.change)
     sides = bench.sides(config, args.families, args.seed)
     margin = DEFAULT_MARGINS["cycles"]
     again = config.confirm_inconclusive
