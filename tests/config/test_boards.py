@@ -153,6 +153,7 @@ def test_boards_of_the_project():
         "native": "posix",
         "m3": "mps2-an385",
         "m4": "mps2-an386",
+        "m4-flash": "mps2-an386-flash",
         "m7": "mps2-an500",
         "m33": "mps2-an505",
         "m55": "mps3-an547",

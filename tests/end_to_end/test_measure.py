@@ -13,7 +13,7 @@ from hilbench.runs import sessions_frame
 from tests.builders.tflite_builder import ModelBuilder
 from tests.end_to_end.conftest import ZOO, need_image
 
-CORTEX_M = ("m3", "m4", "m7", "m33", "m55")
+CORTEX_M = ("m3", "m4", "m4-flash", "m7", "m33", "m55")
 
 
 def _only(suite, *names, **changes):
