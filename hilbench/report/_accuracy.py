@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hilbench.errors import StoreError
 from hilbench.report._page import Table, figure, folded, paragraph
 from hilbench.report.charts import Bar, Grid, HeatCell, bars, heat_map, shades
-from hilbench.report.contents import Contents, Group, kept_file
+from hilbench.report.contents import Cell, Contents, Group, kept_file
 from hilbench.runs.schema import SessionRecord
 
 LABELS = "labels"  # array of outputs/*.npz
@@ -21,21 +23,29 @@ def classes(contents: Contents, group: Group) -> str:
     if not top1:
         return ""
     found: dict[tuple[str, tuple[tuple[int, int], ...]], list[str]] = {}
+    moved: list[tuple[str, ...]] = []
     first = {(r.board, r.variant): r for r in reversed(contents.records)}
     for cell in group.cells:
-        record = first.get((cell.board, cell.variant))
-        if record is not None and (cell.board, cell.variant) in top1:
-            counted = _by_class(contents, record)
-            if counted is not None:
-                found.setdefault((cell.variant, counted), []).append(cell.board)
+        key = (cell.board, cell.variant)
+        record = first.get(key)
+        known = None if record is None or key not in top1 else _labelled(contents, record)
+        if known is not None:
+            found.setdefault((cell.variant, _by_class(*known)), []).append(cell.board)
+            before = contents.before.right.get(key)
+            if before is not None and contents.baseline(cell, "accuracy") is not None:
+                moved += _moved(cell, *known, before)
     title = "<h3>Accuracy per class</h3>\n"
     if not found:
         return title + paragraph("Left out: this run keeps outputs without labels.")
-    return title + _class_map(group, found)
+    return title + _class_map(group, found) + _moved_table(contents, group, moved)
 
 
-def _by_class(contents: Contents, record: SessionRecord) -> tuple[tuple[int, int], ...] | None:
-    """Return (right, n) of each class; None without labels."""
+_Bools = NDArray[np.bool_]
+_Labels = NDArray[np.int64]
+
+
+def _labelled(contents: Contents, record: SessionRecord) -> tuple[_Bools, _Labels, int] | None:
+    """Return which vectors are right, their labels and the number of classes; None without labels."""
     file = next((f for f in record.files if f.startswith("outputs/")), None)
     if file is None:
         return None
@@ -48,10 +58,44 @@ def _by_class(contents: Contents, record: SessionRecord) -> tuple[tuple[int, int
     except (OSError, ValueError, KeyError) as error:
         raise StoreError(f"{path}: cannot be read ({error})") from error
     scores = outputs.reshape(len(outputs), -1)
-    right = scores.argmax(axis=1) == labels
-    n = np.bincount(labels, minlength=scores.shape[1])
-    hits = np.bincount(labels[right], minlength=scores.shape[1])
+    return scores.argmax(axis=1) == labels, labels, scores.shape[1]
+
+
+def _by_class(right: _Bools, labels: _Labels, classes: int) -> tuple[tuple[int, int], ...]:
+    """Return (right, n) of each class."""
+    n = np.bincount(labels, minlength=classes)
+    hits = np.bincount(labels[right], minlength=classes)
     return tuple((int(h), int(total)) for h, total in zip(hits, n, strict=True))
+
+
+def _moved(
+    cell: Cell, right: _Bools, labels: _Labels, classes: int, before: Sequence[bool]
+) -> list[tuple[str, ...]]:
+    """Return a row per class of which vectors were lost or won; none where none was."""
+    was = np.array(before, dtype=bool)
+    if len(was) != len(right):
+        return []
+    lost = np.bincount(labels[was & ~right], minlength=classes)
+    won = np.bincount(labels[~was & right], minlength=classes)
+    n = np.bincount(labels, minlength=classes)
+    return [
+        (cell.board, cell.variant, str(k), str(lost[k]), str(won[k]), str(n[k]))
+        for k in np.flatnonzero(lost + won)
+    ]
+
+
+def _moved_table(contents: Contents, group: Group, moved: Sequence[tuple[str, ...]]) -> str:
+    if not contents.before.right:
+        return ""
+    if not moved:
+        return paragraph("Every vector that was right or wrong in the baseline is so now.")
+    heads = ("board", "variant", "class", "lost", "won", "vectors")
+    caption = (
+        "Vectors that were right in the baseline and are wrong now (lost), or the other way round"
+    )
+    return Table(
+        f"moved-{group.key}", caption, heads, tuple(moved), 3, frozenset({3, 4, 5})
+    ).render()
 
 
 def _class_map(

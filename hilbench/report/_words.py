@@ -144,8 +144,12 @@ def percent(value: float | None, unit: str = "%") -> str:
 
 
 def _unit(cell: CellVerdict) -> str:
-    """Return what a hundredth of the cell's change is called: a share lost is no percent of it."""
-    return "points" if cell.kind == "accuracy" else "%"
+    """Return what a hundredth of the cell's change is called: a share lost is no percent of it.
+
+    Of metric mse the gate's change is relative, and its reason says so.
+    """
+    relative = cell.kind != "accuracy" or (" %" in cell.reason and " points" not in cell.reason)
+    return "%" if relative else "points"
 
 
 def change_words(cell: CellVerdict) -> str:
@@ -238,7 +242,7 @@ def method(contents: Contents) -> Sequence[str]:
                 "Gate: PASS where the upper bound of the change is below the margin; FAIL where the "
                 "change exceeds the margin and its adjusted p says that it is real; INCONCLUSIVE "
                 "otherwise. Not significantly worse is no PASS. Positive is worse; changes of "
-                "accuracy are points of a hundred. Bounds are one-sided "
+                "top1 and auc are points of a hundred. Bounds are one-sided "
                 f"{bound}, together a {interval_name(contents)}; p is one-sided and adjusted by Holm "
                 "over the gate; mde is the smallest change that these sessions would have seen with "
                 "80 % power."
@@ -248,8 +252,9 @@ def method(contents: Contents) -> Sequence[str]:
                 "an allowance in their own unit. Latency: log ratio of session medians, with the "
                 "tick's quantisation; its change is one of geometric means, while baseline and now "
                 "are medians. Energy: paired A B B A where the run has it, else against the "
-                "stored number with the meter's uncertainty. Accuracy: vector by vector, McNemar's "
-                "exact test for FAIL, Tango's score test for PASS."
+                "stored number with the meter's uncertainty. Accuracy: vector by vector; top1 by McNemar's "
+                "exact test (FAIL) and Tango's score test (PASS), auc by DeLong's variance, mse by "
+                "paired errors relative to the baseline's. docs/gate.md has the details."
             ),
             (
                 "In the column of intervals the line is 0, the dashed line the margin, the bar the "

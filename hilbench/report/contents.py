@@ -103,10 +103,12 @@ class Group:
 class Before:
     """What a gate's baseline tells beside the verdicts, and how the gate was asked.
 
-    ``sessions``: board, variant, metric to the value of each session, in the metric's unit.
+    ``sessions``: board, variant, metric to the value of each session, in the metric's unit;
+    ``right``: board, variant to whether each vector was right, in the order of the vectors.
     """
 
     sessions: Mapping[tuple[str, str, str], tuple[float, ...]] = field(default_factory=dict)
+    right: Mapping[tuple[str, str], Sequence[bool]] = field(default_factory=dict)
     alpha: float = 0.05  # of gate.toml; this is what it is without one
     run: str = ""  # as a command finds it
     baseline: str = ""  # file

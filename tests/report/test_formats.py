@@ -4,6 +4,7 @@ import csv
 import io
 import re
 import xml.etree.ElementTree as ET
+from html import unescape
 
 import pytest
 
@@ -237,6 +238,22 @@ def test_the_command_gates_as_the_gate_does(folder, tmp_path, monkeypatch, capsy
     assert main(["report", str(folder), "--gate", str(base), "--format", "md", "-o", "-"]) == 0
     page = capsys.readouterr().out
     assert "PASS | m4\\[int8\\]::latency\\_median" in page
+
+
+def test_the_command_draws_the_baseline_beside_the_run(folder, tmp_path, monkeypatch):
+    """Of a baseline whose sessions were all 10 % slower: hollow, and in the table."""
+    monkeypatch.chdir(tmp_path)
+    accept = ["baseline", "accept", "--run", str(folder), "--baseline", "base.toml"]
+    assert main([*accept, "--reason", "first", "--cells", "lab[int8]"]) == 0
+    base = tmp_path / "base.toml"
+    told = "latency_median = [1997.0, 2000.0, 2003.0]"
+    assert told in base.read_text()
+    slower = told.replace("1997.0, 2000.0, 2003.0", "2197.0, 2200.0, 2203.0")
+    base.write_text(base.read_text().replace(told, slower))
+    assert main(["report", str(folder), "--gate", "base.toml"]) == 0
+    page = (tmp_path / "report.html").read_text()
+    assert '<td class="t">2,197; 2,200; 2,203</td>' in page
+    assert "No baseline's median latency stands beside lab[a<b>&\"'] (NEW)" in unescape(page)
 
 
 def test_a_baseline_that_is_not_there_is_said(folder, tmp_path, capsys):

@@ -242,7 +242,10 @@ def test_margins_and_changes_have_their_own_units(contents):
         ex.verdict("m4", "int8", "plan_bytes", "FAIL", "exact", baseline=1000.0, change=0.3,
                    margin=256.0, low=None, high=None, mde=None),
         ex.verdict("m4", "int8", "accuracy", "FAIL", "accuracy", change=0.02, low=0.011, high=0.03),
+        ex.verdict("m3", "int8", "accuracy", "FAIL", "accuracy", change=0.03,
+                   reason="squared errors: +3.00 %, surely worse"),
     ))  # fmt: skip
+    assert "change +3 %, margin 1 %" in page  # of metric mse
     assert "change +30 %, margin 256 B" in page
     assert "change +2 points, margin 1 point" in page
     assert "interval +1.1 to +3 points" in page
@@ -296,6 +299,18 @@ def test_what_changed_is_a_map_and_a_table(contents):
     assert ["m3", "int8", "new", "-"] in rows
     maps = [c for c in svgs(page) if c[0].text == "SYNTHETIC energy, change"]
     assert [t.text for t in maps[0].iter("text")].count("m3") == 0  # not gated there
+
+
+def test_which_vectors_were_lost_is_told_by_class(contents):
+    """OUTPUTS are right in vectors 0, 1, 2 and 4, of classes 0, 0, 1 and 2."""
+    before = {("m4", "int8"): [True, True, False, True, True, True]}
+    same = ex.verdict("m4", "int8", "accuracy", "INCONCLUSIVE", "accuracy")
+    page = html_report(gated(contents.folder, same, right=before))
+    table = re.search(r'<table id="moved-emulated-.*?</table>', page, re.DOTALL).group()
+    rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", r) for r in table.split("<tr>")[2:]]
+    assert rows == [["m4", "int8", "1", "1", "1", "2"], ["m4", "int8", "2", "1", "0", "2"]]
+    other = ex.verdict("m4", "int8", "accuracy", "INVALID", "accuracy")  # of other vectors
+    assert 'id="moved-' not in html_report(gated(contents.folder, other, right=before))
 
 
 def ghosts(page, board):

@@ -105,7 +105,12 @@ def _contents(args: argparse.Namespace, journal: JournalContents) -> Contents:
     today = date.today()  # noqa: DTZ011 - waivers end on a local day
     gate = judge(snapshot(journal), baseline, config, today=today)
     before = Before(
-        _sessions(baseline), config.alpha, run, str(args.gate), str(args.gate_config or "")
+        sessions=_sessions(baseline),
+        right=_right(baseline),
+        alpha=config.alpha,
+        run=run,
+        baseline=str(args.gate),
+        config=str(args.gate_config or ""),
     )
     return read_contents(journal, gate, before)
 
@@ -119,3 +124,12 @@ def _sessions(baseline: Baseline) -> dict[tuple[str, str, str], tuple[float, ...
         if cell.numbers.energy is not None:
             found[board, variant, "energy_uj"] = cell.numbers.energy.uj
     return found
+
+
+def _right(baseline: Baseline) -> dict[tuple[str, str], list[bool]]:
+    """Return which vectors a baseline has right, where it knows."""
+    return {
+        key: cell.numbers.accuracy.bits("correct").tolist()
+        for key, cell in baseline.cells.items()
+        if cell.numbers.accuracy is not None and cell.numbers.accuracy.correct
+    }
