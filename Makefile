@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 RUN_ARGS ?=
 
 .PHONY: help demo test check lint typecheck firmware protocol wheel test-wheel test-references bench-link \
-        bench-uno bench-energy bench-store soak bench-up packages packages-dev venv fuzz clean
+        bench-uno bench-energy bench-store bench-runtime soak bench-up packages packages-dev venv fuzz clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ bench-energy: packages-dev venv ## decoding of power samples and live capture, r
 
 bench-store: packages-dev venv ## gate and report of 1,000,000 inferences, results/bench/store.json
 	PYTHONPATH=. $(BIN)/python benchmarks/bench_store.py
+
+bench-runtime: packages-dev venv firmware ## instructions, arena and flash beside TFLM's, results/bench/runtime.json
+	$(BIN)/python benchmarks/bench_runtime.py $(RUN_ARGS)
 
 soak: packages-dev venv ## kill -9 at POINTS seeded points of a run, resume each (POINTS=2000 SEED=1)
 	PYTHONPATH=. $(BIN)/python -m tests.bench.kill_points $(or $(POINTS),2000) $(or $(SEED),1)

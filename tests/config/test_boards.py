@@ -164,7 +164,7 @@ def test_boards_of_the_project():
         "uno-ppk2": "atmega328p",
         "m4-energy": "mps2-an386",
     }
-    extra = ["m7", "uno", "microbit", "netduino", "riscv", "uno-ppk2", "m4-energy"]
+    extra = ["m4-flash", "m7", "uno", "microbit", "netduino", "riscv", "uno-ppk2", "m4-energy"]
     assert [i for i, b in boards.items() if "extra" in b.tags] == extra
     assert {i: b.flasher.tool for i, b in boards.items() if b.flasher.tool != "emulator"} == {
         "uno": "avrdude",
