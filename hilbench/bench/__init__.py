@@ -268,8 +268,8 @@ def measure(
     Args:
         model: a .tflite file.
         board: an id in the boards file, or a board.
-        vectors: a vector file, or arrays ``(x [n, *input shape], y [n])``; y may be None with
-            metric "none".
+        vectors: a vector file, or arrays ``(x [n, *input shape], y [n])``, or a DataFrame with a
+            row a vector and a Series; y may be None with metric "none".
         metric: how outputs and labels become an accuracy.
         sessions: reset to reset; the unit of replication.
         warm_up: untimed inferences before the timed ones.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import hilbench
@@ -138,3 +139,17 @@ def test_a_model_that_is_int8_only_inside_is_compared_with_tflm(boards, tmp_path
     )
     assert row["agreement_tflm"] == 1.0
     assert row["tflm"].startswith("tflite_micro") or row["tflm"].startswith("tflite-micro")
+
+
+@pytest.mark.firmware
+def test_measure_takes_a_frame_of_vectors(boards):
+    need_image("posix")
+    vectors = np.load(ZOO / "vectors.npz")
+    x, y = vectors["x"][:20], vectors["y"][:20]
+    flat = pd.DataFrame(x.reshape(len(x), -1))
+    model, options = ZOO / "mlp_int8.tflite", {"sessions": 1, "iterations": 1}
+    of_frame = hilbench.measure(model, boards["native"], (flat, pd.Series(y)), **options)
+    of_arrays = hilbench.measure(model, boards["native"], (x, y), **options)
+    same = ["accuracy", "agreement_reference", "lsb_histogram", "vectors_n"]
+    assert of_frame[same].tolist() == of_arrays[same].tolist()
+    assert of_frame["vectors_n"] == 20
