@@ -257,7 +257,7 @@ def test_a_marked_test_that_asks_for_no_board_is_no_pass(project):
 )
 def test_options_that_cannot_mean_anything_are_refused_before_anything_runs(project, option, told):
     project.makepyfile("def test_unit():\n    pass\n")
-    result = run(project, option)
+    result = project.runpytest_inprocess("-p", "no:hypothesispytest", option)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([told])
 
