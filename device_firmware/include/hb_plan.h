@@ -31,6 +31,10 @@ enum hb_plan_kind {
     HB_PLAN_MEAN_F32 = 39,
     HB_PLAN_SOFTMAX_F32 = 40,
     HB_PLAN_CLAMP_F32 = 41,
+    HB_PLAN_CONV_S8_DSP = 64,
+    HB_PLAN_FC_S8_DSP = 65,
+    HB_PLAN_DEPTHWISE3X3_S8_DSP = 66,
+    HB_PLAN_DEPTHWISE_S8_DSP = 67,
 };
 
 enum hb_plan_fault {
@@ -293,5 +297,46 @@ struct hb_plan_clamp_f32 {
     uint32_t count;
 };
 typedef char hb_plan_clamp_f32_is_24_bytes[sizeof(struct hb_plan_clamp_f32) == 24 ? 1 : -1];
+
+struct hb_plan_conv_s8_dsp {
+    struct hb_plan_head head;
+    struct hb_plan_window window;
+    struct hb_plan_quantised quantised;
+    uint32_t filters; /* constant: per two output channels */
+    uint32_t scratch; /* arena offset */
+    uint32_t linear; /* 0: results below the output's zero point are clamped */
+};
+typedef char hb_plan_conv_s8_dsp_is_60_bytes[sizeof(struct hb_plan_conv_s8_dsp) == 60 ? 1 : -1];
+
+struct hb_plan_fc_s8_dsp {
+    struct hb_plan_head head;
+    struct hb_plan_quantised quantised;
+    uint32_t rows;
+    uint32_t depth;
+    uint32_t units;
+    uint32_t filters; /* constant: per four units */
+};
+typedef char hb_plan_fc_s8_dsp_is_36_bytes[sizeof(struct hb_plan_fc_s8_dsp) == 36 ? 1 : -1];
+
+struct hb_plan_depthwise3x3_s8_dsp {
+    struct hb_plan_head head;
+    struct hb_plan_window window;
+    struct hb_plan_quantised quantised;
+    uint32_t filters; /* constant: per channel */
+    uint32_t scratch; /* arena offset */
+    uint32_t linear; /* 0: results below the output's zero point are clamped */
+    uint32_t vertical; /* 1: lines are columns, weights are transposed */
+};
+typedef char hb_plan_depthwise3x3_s8_dsp_is_64_bytes[sizeof(struct hb_plan_depthwise3x3_s8_dsp) == 64 ? 1 : -1];
+
+struct hb_plan_depthwise_s8_dsp {
+    struct hb_plan_head head;
+    struct hb_plan_window window;
+    struct hb_plan_quantised quantised;
+    uint32_t weights; /* constant: int8 [kernel_h][kernel_w][channels] */
+    uint32_t filters; /* constant: bias and scale per channel */
+    uint32_t linear; /* 0: results below the output's zero point are clamped */
+};
+typedef char hb_plan_depthwise_s8_dsp_is_60_bytes[sizeof(struct hb_plan_depthwise_s8_dsp) == 60 ? 1 : -1];
 
 #endif

@@ -123,6 +123,16 @@ def test_a_distance_is_rounded_up_to_the_alignment():
     assert arena_bytes(problem, best_fit(problem)) == lower_bound(problem) == 1680
 
 
+def test_an_output_that_goes_through_its_input_more_than_once_lies_on_it_or_apart():
+    buffers = [Buffer(1600, -1, 0), Buffer(1600, 0, 1), Buffer(800, 1, 2)]
+    problem = Problem(buffers, {(0, 1): 0, (1, 2): 0}, {(0, 1), (1, 2)})
+    first, second, third = best_fit(problem)
+    assert first == second == third == 0
+    for at in (16, 1584):
+        assert any(low < at < high for low, high in problem.forbidden(1, 0, 0))
+        assert any(low < at < high for low, high in problem.forbidden(0, 1, 0))
+
+
 def test_a_growing_output_begins_before_its_input():
     problem = chain([800, 1600], 816)
     offsets = best_fit(problem)

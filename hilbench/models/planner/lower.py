@@ -58,6 +58,7 @@ class Lowered:
     # One per activation input, in bytes: how far before the input's first byte the output must begin
     # so that the kernel never destroys what it has still to read. None: they must not overlap.
     distances: tuple[int | None, ...] = ()
+    only_in_place: bool = False  # a distance of 0 is exact: at the input's first byte, or apart
     constant_bytes: int = 0  # that it added to the section; filled in by the planner
 
 

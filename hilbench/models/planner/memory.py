@@ -6,7 +6,7 @@ A strategy is a function of a problem to offsets, so that another one can take `
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hilbench.models.planner.layout import ALIGNMENT
@@ -32,26 +32,30 @@ class Problem:
     """Buffers, and which of them may share bytes although both exist.
 
     ``distances[i, j]``: buffer j, the output of the operator that reads buffer i for the last time,
-    may begin that many bytes before i, or nearer, or behind i's end.
+    may begin that many bytes before i, or nearer, or behind i's end. Pairs in ``in_place`` have no
+    more freedom than that: j begins where i does, or they are apart.
     """
 
     buffers: Sequence[Buffer]
     distances: Mapping[tuple[int, int], int] = field(default_factory=dict)
+    in_place: Collection[tuple[int, int]] = frozenset()
 
     def size(self, i: int) -> int:
         """Return the bytes of a buffer, rounded up to the alignment."""
         return align(self.buffers[i].size)
 
-    def forbidden(self, i: int, j: int, at: int) -> tuple[int, int] | None:
-        """Return the open interval where buffer i must not begin when buffer j begins at ``at``."""
+    def forbidden(self, i: int, j: int, at: int) -> list[tuple[int, int]]:
+        """Return open intervals where buffer i must not begin when buffer j begins at ``at``."""
         if not self.buffers[i].overlaps(self.buffers[j]):
-            return None
+            return []
         low, high = at - self.size(i), at + self.size(j)
+        if (i, j) in self.in_place or (j, i) in self.in_place:
+            return [(low, at), (at, high)]
         if (i, j) in self.distances:
             high = min(high, at + align(self.distances[i, j]))
         if (j, i) in self.distances:
             low = max(low, at - align(self.distances[j, i]))
-        return low, high
+        return [(low, high)]
 
 
 Strategy = Callable[[Problem], list[int]]
@@ -118,8 +122,8 @@ def arena_bytes(problem: Problem, offsets: Sequence[int]) -> int:
 def _place(problem: Problem, order: Sequence[int]) -> list[int]:
     offsets: dict[int, int] = {}
     for i in order:
-        intervals = [problem.forbidden(i, j, at) for j, at in offsets.items()]
-        offsets[i] = _smallest_gap(sorted(x for x in intervals if x is not None))
+        intervals = (x for j, at in offsets.items() for x in problem.forbidden(i, j, at))
+        offsets[i] = _smallest_gap(sorted(intervals))
     return [offsets[i] for i in range(len(order))]
 
 

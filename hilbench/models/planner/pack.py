@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from hilbench.errors import ModelError
@@ -61,7 +61,8 @@ def plan_arena(graph: Graph, lowered: Sequence[Lowered], strategy: Strategy) -> 
             scratch[step] = len(buffers)
             buffers.append(Buffer(low.scratch_bytes, step, step))
             names.append(f"scratch of {step} {graph.nodes[step].label}")
-    problem = Problem(buffers, _distances(graph, lowered, spans, numbers))
+    distances = _distances(graph, lowered, spans, numbers)
+    problem = Problem(buffers, distances, _in_place(graph, lowered, distances, numbers))
     offsets = strategy(problem)
     return Arena(
         tensors={root: offsets[i] for root, i in numbers.items()},
@@ -94,6 +95,21 @@ def _distances(
             elif spans[root][1] == step and spans[output][0] == step and root != output:
                 found[pair] = max(distance, found.get(pair, distance))
     return {pair: distance for pair, distance in found.items() if pair not in never}
+
+
+def _in_place(
+    graph: Graph,
+    lowered: Sequence[Lowered],
+    distances: Iterable[tuple[int, int]],
+    numbers: dict[int, int],
+) -> frozenset[tuple[int, int]]:
+    """Return the pairs of which the output lies on the input or apart from it."""
+    outputs = {
+        numbers[graph.root(node.output)]
+        for node, low in zip(graph.nodes, lowered, strict=True)
+        if low.only_in_place
+    }
+    return frozenset(pair for pair in distances if pair[1] in outputs)
 
 
 def pack_plan(graph: Graph, lowered: list[Lowered], constants: Constants, arena: Arena) -> Plan:
