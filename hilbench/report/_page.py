@@ -31,7 +31,9 @@ ul.legend svg,td svg,th svg{vertical-align:-3px}summary{cursor:pointer;color:var
 code{font:.92em ui-monospace,Menlo,Consolas,monospace;background:var(--soft);padding:1px 4px;overflow-wrap:anywhere}
 nav ul{list-style:none;padding:0;display:flex;flex-wrap:wrap;gap:4px 16px}a{color:var(--good)}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 16px;font-size:.9em}dt{color:var(--dim)}dd{margin:0;overflow-wrap:anywhere}
-@media(max-width:640px){.charts{overflow-x:auto}.charts svg{max-width:none}td.w{min-width:26em}}
+@media screen and (max-width:640px){.charts{overflow-x:auto}.charts svg{max-width:none}
+table:has(td.w) tr{display:flex;flex-wrap:wrap;border-bottom:1px solid var(--line)}table:has(td.w) :is(th,td){border:0}
+table:has(td.w) caption{white-space:normal}table:has(td.w) td.w{min-width:0;flex-basis:100%}td:empty{display:none}}
 @media print{:root{color-scheme:light;--line:#bbb;--soft:#fff;--dim:#444;--bad:#a33b00;--good:#005a8c}
 body{background:#fff;color:#000;max-width:none;padding:0;font-size:11px}nav{display:none}
 details::details-content{content-visibility:visible;block-size:auto;display:block}summary{list-style:none}

@@ -125,6 +125,8 @@ def test_charts_keep_their_letters_legible_on_a_phone(browser, page):
         charts = "[...document.querySelectorAll('.charts svg')].filter(s => s.checkVisibility())"
         shrunk = "s => s.getBoundingClientRect().width < s.width.baseVal.value - 1"
         assert browser.evaluate(f"{charts}.filter({shrunk}).length") == 0
+        right = "[...document.querySelectorAll('#gate-cells td.w')].map(t => t.getBoundingClientRect().right)"
+        assert max(browser.evaluate(right)) <= 400  # why is read without scrolling
 
 
 def test_print_opens_what_is_folded(browser, page):
