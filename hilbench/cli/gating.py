@@ -89,17 +89,21 @@ def _columns(rows: Sequence[Row]) -> tuple[list[TextColumn], list[TextColumn]]:
     return keys, [
         TextColumn("baseline", [show(c.metric, c.baseline) for c in cells], right=True),
         TextColumn("now", [show(c.metric, c.now) for c in cells], right=True),
-        TextColumn("change", [_percent(c.change) for c in cells], right=True),
+        TextColumn("change", [_percent(c, c.change) for c in cells], right=True),
         TextColumn("bounds", [_bounds(c) for c in cells], right=True),
         TextColumn("margin", [_margin(c) for c in cells], right=True),
-        TextColumn("seen from", [_percent(c.mde) for c in cells], right=True),
+        TextColumn("seen from", [_percent(c, c.mde) for c in cells], right=True),
         TextColumn("p adj", [_p(c.p_adjusted) for c in cells], right=True),
         TextColumn("n", [_n(c) for c in cells], right=True),
     ]
 
 
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:+.2f} %"
+def _percent(cell: CellVerdict, value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:+.2f} {_unit(cell)}"
+
+
+def _unit(cell: CellVerdict) -> str:
+    return "pt" if cell.unit == "points" else cell.unit
 
 
 def _bounds(cell: CellVerdict) -> str:
@@ -111,7 +115,7 @@ def _bounds(cell: CellVerdict) -> str:
 def _margin(cell: CellVerdict) -> str:
     if cell.margin is None:
         return "-"
-    return f"{cell.margin:g}" if cell.kind == "exact" else f"{100 * cell.margin:g} %"
+    return f"{cell.margin:g}" if cell.kind == "exact" else f"{100 * cell.margin:g} {_unit(cell)}"
 
 
 def _p(value: float | None) -> str:

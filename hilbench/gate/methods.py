@@ -141,6 +141,7 @@ def _energy_test(cell: CellVerdict, was: CellNumbers, now: CellNumbers) -> Test 
 
 
 def _accuracy_test(cell: CellVerdict, was: AccuracySide, now: AccuracySide) -> Test | CellVerdict:
+    cell = replace(cell, points=now.metric != "mse")
     assert cell.margin is not None
     if not now.outputs_sha256:
         return replace(
@@ -190,7 +191,7 @@ def _accuracy_verdict(cell: CellVerdict, found: vectors.Paired, alpha: float) ->
         high=high if math.isfinite(high) else None,
         mde=found.seen(alpha),
     )
-    return replace(done, reason=f"{found.says}: {_reason(done, found.unit)}")
+    return replace(done, reason=f"{found.says}: {_reason(done, done.unit)}")
 
 
 def pair_test(

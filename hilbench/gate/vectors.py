@@ -16,7 +16,6 @@ class Paired:
     """A change between two runs over the same vectors; positive is worse."""
 
     says: str  # what became of the vectors
-    unit: str  # of changes and margins times 100
     change: float  # top1, auc: lost; mse: relative
     p: float  # one-sided, of "not worse"
     smallest_p: float  # that any result could have
@@ -45,7 +44,6 @@ def _top1(was: AccuracySide, now: AccuracySide, margin: float) -> Paired:
     hopeless = margin >= right.mean()
     return Paired(
         f"{found.lost} of {found.n} vectors lost, {found.won} won",
-        "points",
         found.loss,
         accuracy.mcnemar_p(found),
         1.0 if hopeless else accuracy.smallest_mcnemar_p(int(right.sum())),
@@ -66,7 +64,6 @@ def _auc(was: AccuracySide, now: AccuracySide, margin: float) -> Paired | str:
     found = auc.area_loss(was.floats("scores"), now.floats("scores"), positive)
     return Paired(
         f"AUC {found.before:.4f} to {found.now:.4f}, {found.moved} of {found.n} vectors moved",
-        "points",
         found.loss,
         auc.worse_p(found),
         1.0 if margin >= found.before else float(0.5**found.n),
@@ -88,7 +85,6 @@ def _mse(was: AccuracySide, now: AccuracySide, _: float) -> Paired | str:
     changed = int(np.count_nonzero(found.now != found.before))
     return Paired(
         f"mse {was.value:.4g} to {now.value:.4g}, errors of {changed} of {found.n} vectors changed",
-        "%",
         found.change,
         squared_error.worse_p(found),
         float(0.5**found.n),

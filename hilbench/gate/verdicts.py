@@ -25,8 +25,9 @@ class CellVerdict:
     """One metric of one variant on one board; None is unknown or does not apply.
 
     ``change``, ``low``, ``high``, ``margin`` and ``mde`` are relative to the baseline (0.01 is 1 %)
-    and positive means worse; for accuracy they are differences of shares (0.01 is one point of a
-    hundred), lost; for exact metrics change is relative and margin is the allowance over baseline.
+    and positive means worse; where ``unit`` is points (accuracy, but for mse) they are differences of
+    shares (0.01 is one point of a hundred), lost; for exact metrics change is relative and margin is
+    the allowance over baseline.
     """
 
     board: str
@@ -46,7 +47,14 @@ class CellVerdict:
     n_baseline: int | None = None  # sessions; for accuracy vectors
     n_now: int | None = None
     reason: str = ""  # one sentence
+    points: bool | None = None  # of accuracy: see above; None: as its kind has it
     waiver: str = ""  # its reason and expiry, where verdict is WAIVED
+
+    @property
+    def unit(self) -> str:
+        """Of change, bounds, mde, and margin but of exact metrics, times 100."""
+        points = self.kind == "accuracy" if self.points is None else self.points
+        return "points" if points else "%"
 
     @property
     def cell(self) -> str:

@@ -143,18 +143,9 @@ def percent(value: float | None, unit: str = "%") -> str:
     return f"{hundredths:{digits}} {unit}"
 
 
-def _unit(cell: CellVerdict) -> str:
-    """Return what a hundredth of the cell's change is called: a share lost is no percent of it.
-
-    Of metric mse the gate's change is relative, and its reason says so.
-    """
-    relative = cell.kind != "accuracy" or (" %" in cell.reason and " points" not in cell.reason)
-    return "%" if relative else "points"
-
-
 def change_words(cell: CellVerdict) -> str:
     """Return the change with sign and unit; a dash for an unknown one."""
-    return percent(cell.change, _unit(cell))
+    return percent(cell.change, cell.unit)
 
 
 def margin_words(cell: CellVerdict) -> str:
@@ -164,7 +155,7 @@ def margin_words(cell: CellVerdict) -> str:
     if cell.kind == "exact":
         unit = BY_NAME[cell.metric].unit if cell.metric in BY_NAME else ""
         return f"{cell.margin:,.10g} {unit}".strip()
-    words = f"{100 * cell.margin:.3g} {_unit(cell)}"
+    words = f"{100 * cell.margin:.3g} {cell.unit}"
     return "1 point" if words == "1 points" else words
 
 
@@ -173,8 +164,8 @@ def mde_words(cell: CellVerdict) -> str:
     if cell.mde is None:
         return "-"
     if 100 * cell.mde < _TINY:
-        return f"< {_TINY:g} {_unit(cell)}"
-    return percent(cell.mde, _unit(cell)).lstrip("+")
+        return f"< {_TINY:g} {cell.unit}"
+    return percent(cell.mde, cell.unit).lstrip("+")
 
 
 def probability(value: float | None) -> str:
@@ -203,7 +194,7 @@ def interval_words(cell: CellVerdict) -> str:
     """Return the interval of the change; a dash for an unknown one."""
     if cell.low is None or cell.high is None:
         return "-"
-    unit = _unit(cell)
+    unit = cell.unit
     low = percent(cell.low, unit).removesuffix(f" {unit}")
     return f"{low} to {percent(cell.high, unit)}"
 

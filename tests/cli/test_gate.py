@@ -74,6 +74,14 @@ def test_vectors_lost_exit_1(call, accepted):
     )
 
 
+def test_points_are_no_percent(call, accepted):
+    _, out, _ = call("gate", write_run(Path("b"), medians=SLOW, wrong=range(30)))
+    rows = {line.split()[3]: line for line in out.split("\n") if line.startswith(" FAIL")}
+    assert "1.0000  0.9333  +6.67 pt" in rows["accuracy"]
+    assert "1 pt" in rows["accuracy"]
+    assert "+2.00 %" in rows["latency_median"]
+
+
 def test_no_baseline_exits_4(call):
     code, _, err = call("gate", write_run(Path("b")))
     assert code == 4

@@ -11,7 +11,7 @@ from hilbench.gate.cycles import decide, log_ratio
 from hilbench.gate.family import holm
 from hilbench.gate.student import t_quantile
 
-ALPHA, MARGIN, CELLS, FAMILIES, SESSIONS = 0.05, 0.005, 120, 100, 6
+ALPHA, MARGIN, CELLS, FAMILIES, SESSIONS = 0.05, 0.005, 120, 400, 6
 
 
 def verdict(a, b, tick=1.0, margin=0.01, layout_sd=0.0):
@@ -72,19 +72,19 @@ def bench(rng, kind, sd):
 @pytest.mark.parametrize("sd", [0.0005, 0.01])
 @pytest.mark.parametrize("kind", ["plain", "ticks", "modes", "drift"])
 def test_false_alarms_of_a_family_stay_below_alpha(kind, sd):
-    """120 cells, nothing changed: P(any FAIL) <= 5 %, within what 100 families can show."""
+    """120 cells, nothing changed: P(any FAIL) <= 5 %, within what 400 families can show."""
     rng = np.random.default_rng(7)
     estimate = log_ratio(
         bench(rng, kind, sd), bench(rng, kind, sd), 8.0 if kind == "ticks" else 1.0
     )
     found = decide(estimate, MARGIN, holm(estimate.p_worse), ALPHA)
     alarms = int((found == "FAIL").any(axis=-1).sum())
-    # 11 or more of 100 happen by chance in 1 % at a true 5 %.
-    assert alarms <= 10
+    # 31 or more of 400 happen by chance in 1 % at a true 5 %.
+    assert alarms <= 30
     # The same without the margin, which makes it harder: Holm alone has to hold.
     bare = int((holm(estimate.p_worse) < ALPHA).any(axis=-1).sum())
     if kind != "drift":
-        assert bare <= 10
+        assert bare <= 30
 
 
 def test_layout_bias_is_covered_by_its_floor():

@@ -429,7 +429,7 @@ def test_areas(now, verdict, says):
     assert cell.reason.startswith(says)
     assert cell.change == pytest.approx(cell.baseline - cell.now, abs=1e-6)
     assert cell.low <= cell.change <= cell.high
-    assert (cell.n_baseline, cell.n_now) == (1000, 1000)
+    assert (cell.n_baseline, cell.n_now, cell.unit) == (1000, 1000, "points")
 
 
 @pytest.mark.parametrize(
@@ -446,6 +446,7 @@ def test_squared_errors(now, verdict, says):
     assert cell.verdict == verdict
     assert cell.reason.startswith(says)
     assert cell.change == pytest.approx(cell.now / cell.baseline - 1, abs=1e-6)
+    assert cell.unit == "%"
     assert cell.low <= cell.change <= cell.high
 
 
