@@ -205,15 +205,22 @@ class Placement:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What the device executes: made by models.planner, loaded as it is."""
+class Payload:
+    """What a board is sent as its model, and executes."""
 
     data: bytes
     sha256: str  # hex, of data
-    arena_bytes: int
+    arena_bytes: int | None  # None: the board plans its memory itself
     input: TensorInfo
     output: TensorInfo
     operators: tuple[PlannedOperator, ...]
+
+
+@dataclass(frozen=True)
+class Plan(Payload):
+    """What the built-in runtime executes: made by models.planner, loaded as it is."""
+
+    arena_bytes: int
     constant_bytes: tuple[int, ...] = ()  # that each operator adds; shared ones count once
     placements: tuple[Placement, ...] = ()
     bound_bytes: int = 0  # no arena with these kernels could be smaller

@@ -8,6 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct hb_runtime_model {
     uint8_t *input; /* where the input vector goes before an inference */
     size_t input_bytes;
@@ -45,5 +49,9 @@ enum hb_runtime_status hb_runtime_invoke(struct hb_runtime_fault *fault);
 typedef void (*hb_runtime_mark)(void *context, uint16_t operator_index);
 enum hb_runtime_status hb_runtime_invoke_marked(hb_runtime_mark mark, void *context,
                                                 struct hb_runtime_fault *fault);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

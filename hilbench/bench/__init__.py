@@ -183,7 +183,8 @@ def _resume(
         if name in by_name:
             ready = by_name[name]
             if board in done.boards:  # not yet, where the plan is in the image
-                ready = ready.for_kernels(done.boards[board].kernels)
+                known = done.boards[board]
+                ready = ready.for_board(known.runtime, known.kernels)
             check_same(record, variant_record(board, ready), f"variant {name}")
     journal = Journal.resume(contents, resumed())
     clear_unacknowledged(contents, done)

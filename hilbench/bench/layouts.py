@@ -90,7 +90,7 @@ def _flashes(
 def _median(
     board: OpenBoard, variant: PreparedVariant, number: int, plan: tuple[int, int]
 ) -> float:
-    variant = variant.for_kernels(board.hello.kernels)
+    variant = variant.for_board(board.hello.runtime, board.hello.kernels)
     warm_up, iterations = plan
     driver = plugins.load("power", board.config.meter.driver)
     estimate = driver.estimate(board.config) if board.metering is None else None

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from hilbench.errors import MeasurementError, ToolMissingError, VectorError
 from hilbench.measurement.accuracy import Accuracy, dequantise, evaluate
 from hilbench.models.oracle import HostReference, TflmOracle
+from hilbench.models.payload import takes_tflite, tflite_payload
 from hilbench.models.planner import plan_model
 from hilbench.models.tflite_file import TfliteModel, parse_model, read_model
 from hilbench.models.vectors import RawVectors, prepare, subset
-from hilbench.records import Plan, VariantConfig, VectorsConfig, VectorSet
+from hilbench.records import Payload, Plan, VariantConfig, VectorsConfig, VectorSet
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class PreparedVariant:
 
     config: VariantConfig
     model: TfliteModel
-    plan: Plan  # for portable kernels, until for_kernels() says otherwise
+    plan: Payload  # for portable kernels, until for_board() says otherwise
     vectors: VectorSet
     quantise: str
     reference: NDArray[np.generic]  # [n, ...] outputs of the host interpreter
@@ -43,12 +44,18 @@ class PreparedVariant:
         x = np.ascontiguousarray(self.vectors.x)
         return x.reshape(len(x), -1).view(np.uint8)
 
-    def for_kernels(self, kernels: str) -> PreparedVariant:
-        """Return this variant with the plan for a board's kernels, as HELLO states them.
+    def for_board(self, runtime: str, kernels: str) -> PreparedVariant:
+        """Return this variant with what a board executes: a plan for its kernels, or the .tflite file.
+
+        Args:
+            runtime: as HELLO states it.
+            kernels: likewise.
 
         Raises:
             ModelError: this version of hilbench does not know these kernels.
         """
+        if takes_tflite(runtime):
+            return replace(self, plan=tflite_payload(self.model, self.plan))
         plan = _plan_for(self.model.data, self.model.path, kernels)
         return self if plan.sha256 == self.plan.sha256 else replace(self, plan=plan)
 

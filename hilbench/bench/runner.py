@@ -238,7 +238,9 @@ class Runner:
     def _measure_cells(self, board: OpenBoard, variants: Sequence[PreparedVariant]) -> None:
         """All sessions; a fault ends its cell, a dead board raises."""
         board_id = board.config.id
-        variants = [variant.for_kernels(board.hello.kernels) for variant in variants]
+        variants = [
+            variant.for_board(board.hello.runtime, board.hello.kernels) for variant in variants
+        ]
         driver = plugins.load("power", board.config.meter.driver)
         estimate = driver.estimate(board.config) if board.metering is None else None
         begun = {name for at, name in self.before.variants if at == board_id}

@@ -177,19 +177,26 @@ def _steps(on_vectors: Callable[[int], None]) -> Callable[[int], None]:
 def check_fits(board: str, variant: PreparedVariant, hello: HelloReply, *, resident: bool) -> None:
     """Refuse a model that the board's memory cannot hold, before anything is sent.
 
-    A resident plan is in flash already; then only the arena needs memory.
+    A resident plan is in flash already; then only the arena needs memory. How large that is, a board
+    that plans its memory itself says when it loads the model.
 
     Raises:
         ModelTooLargeError: states bytes needed and available.
     """
     plan = variant.plan
     held = 0 if resident else -(-len(plan.data) // _ALIGN) * _ALIGN
-    needed = held + plan.arena_bytes
+    needed = held + (plan.arena_bytes or 0)
     if needed > hello.pool_bytes:
+        parts = (
+            f"model {held:,}, and the arena that it plans itself"
+            if plan.arena_bytes is None
+            else f"plan {held:,} + arena {plan.arena_bytes:,}"
+        )
+        least = "at least " if plan.arena_bytes is None else ""
         raise ModelTooLargeError(
-            f"board {board}: variant {variant.config.name} needs {needed:,} bytes of memory "
-            f"(plan {held:,} + arena {plan.arena_bytes:,}), the board has "
-            f"{hello.pool_bytes:,}; take a smaller variant or a larger board"
+            f"board {board}: variant {variant.config.name} needs {least}{needed:,} bytes of memory "
+            f"({parts}), the board has {hello.pool_bytes:,}; "
+            "take a smaller variant or a larger board"
         )
 
 
@@ -213,7 +220,8 @@ def check_wrap(board: str, clock: ClockInfo, counter_bits: int, elapsed_s: float
 def _check_loaded(board: str, variant: PreparedVariant, loaded: Loaded) -> None:
     plan = variant.plan
     told = (loaded.input_bytes, loaded.output_bytes, loaded.arena_bytes)
-    expected = (plan.input.bytes, plan.output.bytes, plan.arena_bytes)
+    arena_bytes = loaded.arena_bytes if plan.arena_bytes is None else plan.arena_bytes
+    expected = (plan.input.bytes, plan.output.bytes, arena_bytes)
     if told != expected:
         raise BoardError(
             f"board {board}: loaded {variant.config.name} with input, output and arena of "

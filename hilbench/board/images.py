@@ -1,6 +1,7 @@
 """Built firmware images: where they are, what they say of themselves, whether they are current.
 
-In a checkout images come from ``device_firmware/build/<port>/``; in an installed package from
+In a checkout images come from ``device_firmware/build/<port>/``, with another runtime than the
+built-in one from ``build/<port>-<runtime>/``; in an installed package from
 ``hilbench/images/<port>.elf`` and ``<port>.json``.
 """
 
@@ -22,13 +23,16 @@ from hilbench.records import Image
 PACKAGED = Path(__file__).resolve().parents[1] / "images"
 _KEYS = ("port", "build_id", "compiler", "flags", "sources_sha256")
 _SHF_ALLOC = 2
+_MAKE = "make firmware"
+_BUILT_IN = "plan"  # the runtime of `make firmware`
 
 
-def find_image(port: str, firmware: Path = FIRMWARE, packaged: Path = PACKAGED) -> Image:
-    """Return a port's image.
+def find_image(name: str, firmware: Path = FIRMWARE, packaged: Path = PACKAGED) -> Image:
+    """Return a firmware's image.
 
     Args:
-        port: e.g. ``mps2-an386``.
+        name: a port, e.g. ``mps2-an386``; with another runtime than the built-in one
+            ``<port>-<runtime>``, e.g. ``mps2-an386-tflm``.
         firmware: ``device_firmware`` of a checkout; where it has no ports, ``packaged`` is used.
         packaged: folder of an installed package with ``<port>.elf`` and ``<port>.json``.
 
@@ -36,35 +40,48 @@ def find_image(port: str, firmware: Path = FIRMWARE, packaged: Path = PACKAGED) 
         ImageError: no such port, not built, stale, or its files contradict each other.
     """
     if (firmware / "ports").is_dir():
-        build = firmware / "build" / port
-        image, about = _read(
-            port, build / "hilbench.elf", build / "image.json", _built_ports(firmware)
-        )
+        port, how = split_firmware(name, firmware)
+        build = firmware / "build" / name
+        image, about = _read(name, build / "hilbench.elf", build / "image.json", how)
         if about["sources_sha256"] != sources_sha256(port, firmware):
             raise ImageError(
-                f"the {port} image {image.path} is older than its sources; build it with: make firmware"
+                f"the {name} image {image.path} is older than its sources; build it with: {how}"
             )
         return image
     known = tuple(sorted(p.stem for p in packaged.glob("*.elf")))
-    return _read(port, packaged / f"{port}.elf", packaged / f"{port}.json", known)[0]
+    if name not in known:
+        raise _unknown(name, known)
+    return _read(name, packaged / f"{name}.elf", packaged / f"{name}.json", _MAKE)[0]
 
 
-def _built_ports(firmware: Path) -> tuple[str, ...]:
-    return tuple(sorted(p.parent.name for p in (firmware / "ports").glob("*/port.mk")))
+def split_firmware(name: str, firmware: Path = FIRMWARE) -> tuple[str, str]:
+    """Return the port of a firmware's name, and the command that builds its image.
+
+    Raises:
+        ImageError: no such port or runtime.
+    """
+    ports = tuple(sorted(p.parent.name for p in (firmware / "ports").glob("*/port.mk")))
+    if name in ports:
+        return name, _MAKE
+    for folder in (firmware / "runtimes").iterdir():
+        port = name.removesuffix(f"-{folder.name}")
+        if folder.name != _BUILT_IN and port != name and port in ports:
+            return port, f"hilbench build --port {port} --runtime {folder.name}"
+    raise _unknown(name, ports)
 
 
-def _read(
-    port: str, elf: Path, about: Path, known: tuple[str, ...]
-) -> tuple[Image, dict[str, str]]:
-    if port not in known:
-        raise ImageError(
-            f"there is no firmware for port {port!r}; known: {', '.join(known) or 'none'}"
-        )
+def _unknown(name: str, known: tuple[str, ...]) -> ImageError:
+    return ImageError(
+        f"there is no firmware for port {name!r}; known: {', '.join(known) or 'none'}"
+    )
+
+
+def _read(port: str, elf: Path, about: Path, how: str) -> tuple[Image, dict[str, str]]:
     try:
         data, facts = elf.read_bytes(), _facts(about)
     except FileNotFoundError as error:
         raise ImageError(
-            f"the {port} image is not built ({error.filename} is missing); build it with: make firmware"
+            f"the {port} image is not built ({error.filename} is missing); build it with: {how}"
         ) from None
     build_id, sections = _inspect(elf, data)
     if (facts["port"], facts["build_id"]) != (port, build_id):

@@ -18,7 +18,7 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
 from hilbench.errors import ImageError, ModelTooLargeError
-from hilbench.records import Image, Plan
+from hilbench.records import Image, Payload
 
 SECTION: Final = ".hb_resident"
 MAGIC: Final = 0x53525148
@@ -52,7 +52,7 @@ def is_resident(image: Image) -> bool:
     return any(name == SECTION for name, _ in image.sections)
 
 
-def patch_image(image: Image, plan: Plan, folder: Path) -> Image:
+def patch_image(image: Image, plan: Payload, folder: Path) -> Image:
     """Write a copy of an image that holds a plan.
 
     Args:
@@ -91,7 +91,7 @@ def patch_image(image: Image, plan: Plan, folder: Path) -> Image:
     )
 
 
-def _with_plan(data: bytes, place: _Place, plan: Plan) -> bytes:
+def _with_plan(data: bytes, place: _Place, plan: Payload) -> bytes:
     """Move the section to the end of the file, where it may grow; its address does not change."""
     sha256 = hashlib.sha256(plan.data).digest()
     content = HEADER.pack(MAGIC, place.capacity, len(plan.data), 0, sha256) + plan.data

@@ -186,7 +186,7 @@ def _numbers(cell: Cell, folder: Path) -> CellNumbers:
         "tflite_bytes": variant.tflite_bytes,
         "zlib_bytes": variant.zlib_bytes,
         "plan_bytes": variant.plan_bytes,
-        "arena_bytes": variant.arena_bytes,
+        "arena_bytes": cell.arena_bytes,
         "flash_bytes": board.image.flash_bytes,
         "ram_bytes": board.image.ram_bytes,
     }

@@ -137,6 +137,11 @@ class TfliteModel:
     outputs: tuple[int, ...]
 
 
+def operator_name(code: int) -> str:
+    """Return the schema's name of a builtin operator: "CONV_2D"."""
+    return _OPERATOR_NAMES.get(code, f"builtin operator {code}")
+
+
 def read_model(path: Path) -> TfliteModel:
     """Read a .tflite file.
 

@@ -66,8 +66,8 @@ def refusal(board_id: str, error: Error) -> HilbenchError:
         )
     if code is ErrorCode.TOO_LARGE:
         return ModelTooLargeError(
-            f"board {board_id}: the model with its arena and one vector needs {error.detail0} "
-            f"bytes, {error.detail1} bytes are available; choose a smaller variant or another board"
+            f"board {board_id}: the model with its arena and one vector needs at least "
+            f"{error.detail0} bytes, {error.detail1} bytes are available; choose a smaller variant or another board"
         )
     if code is ErrorCode.WRONG_SESSION:
         return BoardError(

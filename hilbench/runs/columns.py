@@ -69,7 +69,7 @@ COLUMNS = (
     Column("tflite_bytes", "float64", "B", "cell", "size of the .tflite file"),
     Column("zlib_bytes", "float64", "B", "cell", "the same compressed (zlib, level 9)"),
     Column("plan_bytes", "float64", "B", "cell", "size of what the board executes"),
-    Column("arena_bytes", "float64", "B", "cell", "RAM for tensors, as planned"),
+    Column("arena_bytes", "float64", "B", "cell", "RAM for tensors: as planned, or as the board reports it"),
     Column("model_bytes", "float64", "B", "max", "board memory that the loaded model takes"),
     Column("vector_bytes", "float64", "B", "max", "board memory for inputs and kept outputs; the harness's, not the model's"),
     Column("stack_bytes", "float64", "B", "max", "stack reserved"),

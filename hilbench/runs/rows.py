@@ -50,6 +50,13 @@ class Cell:
     sessions: tuple[SessionRecord, ...]
     error: str  # "" when nothing failed
 
+    @property
+    def arena_bytes(self) -> int | None:
+        """RAM for tensors: as planned, else as a board that planned it reported it."""
+        if self.variant is not None and self.variant.arena_bytes is not None:
+            return self.variant.arena_bytes
+        return max((s.memory.arena_bytes for s in self.sessions), default=None)
+
 
 def run_state(contents: JournalContents) -> str:
     """Return complete, interrupted or failed; a journal without an end was interrupted."""
@@ -231,7 +238,7 @@ def _cell_row(cell: Cell, contents: JournalContents) -> Row:
         "warm_up": provenance.warm_up,
         "iterations": provenance.iterations,
     }
-    row |= _board_values(cell.board) | _variant_values(cell.variant)
+    row |= _board_values(cell.board) | _variant_values(cell)
     if not cell.sessions:
         return row
     figures = [session_values(s) for s in cell.sessions]
@@ -286,7 +293,8 @@ def _board_values(board: BoardRecord | None) -> Row:
     }
 
 
-def _variant_values(variant: VariantRecord | None) -> Row:
+def _variant_values(cell: Cell) -> Row:
+    variant = cell.variant
     if variant is None:
         return {}
     accuracy = variant.reference_accuracy
@@ -306,7 +314,7 @@ def _variant_values(variant: VariantRecord | None) -> Row:
         "tflite_bytes": variant.tflite_bytes,
         "zlib_bytes": variant.zlib_bytes,
         "plan_bytes": variant.plan_bytes,
-        "arena_bytes": variant.arena_bytes,
+        "arena_bytes": cell.arena_bytes,
     }
 
 

@@ -95,7 +95,7 @@ class VariantRecord:
     zlib_bytes: int  # of the .tflite file, level 9
     plan_sha256: str
     plan_bytes: int
-    arena_bytes: int
+    arena_bytes: int | None  # None: the board plans its memory itself, a session's figures have it
     operators: tuple[PlannedOperator, ...]
     vectors_name: str
     vectors_sha256: str

@@ -136,3 +136,23 @@ def test_no_build_id(checkout):
     link(checkout / "build/toy/hilbench.elf", "-Wl,--build-id=none")
     with pytest.raises(ImageError, match=r"has no GNU build id; link it with -Wl,--build-id=sha1$"):
         find_image("toy", checkout)
+
+
+def test_an_image_with_another_runtime_has_a_name_and_a_folder_of_its_own(checkout):
+    for runtime in ("plan", "tflm"):
+        (checkout / "runtimes" / runtime).mkdir()
+    for missing in ("toy-tfl", "tflm", "toy-", "toy-plan", "tou-tflm"):
+        with pytest.raises(ImageError, match=f"no firmware for port '{missing}'; known: toy$"):
+            find_image(missing, checkout)
+    build = "hilbench build --port toy --runtime tflm"
+    with pytest.raises(
+        ImageError, match=f"the toy-tflm image is not built .*; build it with: {build}"
+    ):
+        find_image("toy-tflm", checkout)
+    link(checkout / "build/toy-tflm/hilbench.elf", f"-Wl,--build-id=0x{BUILD_ID}")
+    about = checkout / "build/toy-tflm/image.json"
+    describe(about, port="toy-tflm", sources_sha256=sources_sha256("toy", checkout))
+    assert find_image("toy-tflm", checkout).port == "toy-tflm"
+    (checkout / "runtimes/tflm/more.cc").write_text("")
+    with pytest.raises(ImageError, match=f"older than its sources; build it with: {build}$"):
+        find_image("toy-tflm", checkout)

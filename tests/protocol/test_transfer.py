@@ -459,7 +459,7 @@ def test_refusals_with_types_of_their_own():
     large = refusal("uno", Error(2, ErrorCode.TOO_LARGE, 70000, 2048))
     assert isinstance(large, ModelTooLargeError)
     assert str(large) == (
-        "board uno: the model with its arena and one vector needs 70000 bytes, 2048 bytes are "
+        "board uno: the model with its arena and one vector needs at least 70000 bytes, 2048 bytes are "
         "available; choose a smaller variant or another board"
     )
     session = refusal("m4", Error(4, ErrorCode.WRONG_SESSION, 0x12, 0x34))

@@ -152,6 +152,14 @@ def test_figure_that_one_session_lacks_is_unknown(tmp_path):
     assert (r.inferences, r.ticks_stored) == (30, 24)
 
 
+def test_arena_of_a_board_that_plans_itself_is_what_it_reports(tmp_path):
+    journal = Journal.create(tmp_path, replace(ex.PROVENANCE, cells=(("m4", "int8"),)))
+    journal.append(replace(ex.VARIANT, arena_bytes=None))
+    journal.append(ex.session(1, memory=replace(ex.SESSION.memory, arena_bytes=22_820)))
+    journal.end("complete")
+    assert row(journal.folder).arena_bytes == 22_820
+
+
 def test_worst_session_counts(tmp_path):
     journal = Journal.create(tmp_path, replace(ex.PROVENANCE, cells=(("m4", "int8"),)))
     worse = replace(ex.SESSION.tflm, identical=9)
