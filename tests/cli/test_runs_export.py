@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import pandas as pd
@@ -140,3 +142,19 @@ def test_run_of_nothing(call):
         "",
         "hilbench: say what: a suite.toml, a model.tflite, or --resume RUN\n",
     )
+
+
+def test_gate_and_report_do_without_pandas(call, folder, tmp_path):
+    """Its import alone takes a third of the time that both have."""
+    assert call("baseline", "accept", "--reason", "test")[0] == 0
+    (baseline,) = (tmp_path / "baselines").iterdir()
+    for command in (
+        ["gate", str(folder), "--baseline", str(baseline)],
+        ["report", str(folder), "--gate", str(baseline)],
+    ):
+        program = (
+            f"import sys; from hilbench.cli import main; main({command!r}); "
+            "sys.exit('pandas' in sys.modules)"
+        )
+        done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=False)
+        assert done.returncode == 0, command
