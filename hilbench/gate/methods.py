@@ -119,9 +119,10 @@ def _reason(cell: CellVerdict, unit: str) -> str:
     if cell.verdict == "FAIL":
         return f"{change}, surely worse (at least {low}), and beyond the margin of {margin}"
     if cell.verdict == "INCONCLUSIVE":
+        more = "take more vectors" if cell.kind == "accuracy" else "measure more"
         return (
             f"{change} ({low} to {high}) is neither surely within the margin of {margin} nor surely "
-            f"worse and beyond it; this run sees changes from {mde}: measure more"
+            f"worse and beyond it; this run sees changes from {mde}: {more}"
         )
     return f"{change}, surely below {high}, margin {margin}"
 

@@ -102,6 +102,12 @@ def test_no_baseline_exits_4(call):
          "the baseline's fingerprint is stale: compiler was 'gcc 12.2', is 'gcc 13.1'; go back, or "
          "accept a new baseline"),
         ({"variants": ("int8", "mlp"), "medians": (1000.0,) * 2}, ""),
+        ({"variants": ("int8v2",), "variant_record": {"model_sha256": "model of int8"}},
+         "is gone, and m4[int8v2] has the same model: renamed? give it its old name, or rename it in "
+         "the baseline"),
+        ({"variant_record": {"vectors_sha256": "f2"}},
+         "the data set changed: vectors_sha256 was 'f1', is 'f2'; numbers on other vectors are others, "
+         "accept a new baseline"),
         ({"variants": ("mlp",)},
          "is in the baseline and not in the run; measure it, or accept a baseline without it"),
     ],

@@ -13,7 +13,8 @@ VECTORS = 450
 
 
 def write_run(root, *, medians=(1000.0, 1000.0, 1000.0), wrong=(), board=ex.BOARD, variants=("int8",),
-              plan_bytes=38000, session=None, clock=None, files=None, arrays=None):  # fmt: skip
+              plan_bytes=38000, session=None, clock=None, files=None, arrays=None,
+              variant_record=None):  # fmt: skip
     """One board; returns the sealed folder.
 
     Args:
@@ -27,6 +28,7 @@ def write_run(root, *, medians=(1000.0, 1000.0, 1000.0), wrong=(), board=ex.BOAR
         clock: of the board's counter.
         files: configuration files of the provenance.
         arrays: instead of outputs and correct.
+        variant_record: changes of every VariantRecord.
     """
     cells = tuple((board.board, v) for v in variants)
     provenance = replace(ex.PROVENANCE, cells=cells, sessions=len(medians), files=files or {})
@@ -35,10 +37,9 @@ def write_run(root, *, medians=(1000.0, 1000.0, 1000.0), wrong=(), board=ex.BOAR
     right = np.ones(VECTORS, bool)
     right[list(wrong)] = False
     for variant in variants:
-        journal.append(
-            replace(ex.VARIANT, variant=variant, board=board.board, plan_bytes=plan_bytes,
-                    model_sha256=f"model of {variant}")
-        )  # fmt: skip
+        known = {"plan_bytes": plan_bytes, "model_sha256": f"model of {variant}"}
+        known |= variant_record or {}
+        journal.append(replace(ex.VARIANT, variant=variant, board=board.board, **known))
         for number, median in enumerate(medians, start=1):
             accuracy = replace(ex.SESSION.accuracy, value=float(right.mean()))
             record = ex.session(

@@ -472,6 +472,7 @@ def test_a_ratio_without_a_bound():
     cell = judged(of_errors([0.0, 0.0, 1.0] * 2), of_errors([5.0, 0.0, 0.0] * 2))
     assert (cell.verdict, cell.high) == ("INCONCLUSIVE", None)
     assert "to unknown) is neither surely within the margin" in cell.reason
+    assert cell.reason.endswith(": take more vectors")
 
 
 # Energy
