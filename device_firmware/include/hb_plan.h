@@ -35,6 +35,12 @@ enum hb_plan_kind {
     HB_PLAN_FC_S8_DSP = 65,
     HB_PLAN_DEPTHWISE3X3_S8_DSP = 66,
     HB_PLAN_DEPTHWISE_S8_DSP = 67,
+    HB_PLAN_CONV_S8_MVE = 96,
+    HB_PLAN_DEPTHWISE_3X3_S8_MVE = 97,
+    HB_PLAN_DEPTHWISE_S8_MVE = 98,
+    HB_PLAN_FC_S8_MVE = 99,
+    HB_PLAN_ADD_S8_MVE = 100,
+    HB_PLAN_AVERAGE_POOL_S8_MVE = 101,
 };
 
 enum hb_plan_fault {
@@ -338,5 +344,75 @@ struct hb_plan_depthwise_s8_dsp {
     uint32_t linear; /* 0: results below the output's zero point are clamped */
 };
 typedef char hb_plan_depthwise_s8_dsp_is_60_bytes[sizeof(struct hb_plan_depthwise_s8_dsp) == 60 ? 1 : -1];
+
+struct hb_plan_conv_s8_mve {
+    struct hb_plan_head head;
+    struct hb_plan_window window;
+    struct hb_plan_quantised quantised;
+    uint32_t away; /* 1: negative halves round away from zero; 0: never seen */
+    uint32_t scratch; /* arena offset */
+    uint32_t weights; /* constant: int8, [block][step][4 channels][16 of depth] */
+    uint32_t scales; /* constant: bias, multiplier, shift of each block */
+};
+typedef char hb_plan_conv_s8_mve_is_64_bytes[sizeof(struct hb_plan_conv_s8_mve) == 64 ? 1 : -1];
+
+struct hb_plan_depthwise_3x3_s8_mve {
+    struct hb_plan_head head;
+    struct hb_plan_window window;
+    struct hb_plan_quantised quantised;
+    uint32_t away; /* 1: negative halves round away from zero; 0: never seen */
+    uint32_t scratch; /* arena offset */
+    uint32_t weights; /* constant: int8, [channel][4 columns][4 rows], 4 zeros behind */
+    uint32_t scales; /* constant: int32 bias, multiplier, shift of each channel */
+};
+typedef char hb_plan_depthwise_3x3_s8_mve_is_64_bytes[sizeof(struct hb_plan_depthwise_3x3_s8_mve) == 64 ? 1 : -1];
+
+struct hb_plan_depthwise_s8_mve {
+    struct hb_plan_head head;
+    struct hb_plan_window window;
+    struct hb_plan_quantised quantised;
+    uint32_t away; /* 1: negative halves round away from zero; 0: never seen */
+    uint32_t scratch; /* arena offset */
+    uint32_t weights; /* constant: int8, [group][tap][8 channels], taps even */
+    uint32_t scales; /* constant: of each group, even channels then odd */
+};
+typedef char hb_plan_depthwise_s8_mve_is_64_bytes[sizeof(struct hb_plan_depthwise_s8_mve) == 64 ? 1 : -1];
+
+struct hb_plan_fc_s8_mve {
+    struct hb_plan_head head;
+    struct hb_plan_quantised quantised;
+    uint32_t rows;
+    uint32_t depth;
+    uint32_t units;
+    uint32_t away; /* 1: negative halves round away from zero; 0: never seen */
+    uint32_t scratch; /* arena offset; unused where depth is a multiple of 16 */
+    uint32_t weights; /* constant: int8, [block][step][4 channels][16 of depth] */
+    uint32_t bias; /* constant: int32 per unit, padded to a block */
+    int32_t multiplier;
+    int32_t shift;
+};
+typedef char hb_plan_fc_s8_mve_is_56_bytes[sizeof(struct hb_plan_fc_s8_mve) == 56 ? 1 : -1];
+
+struct hb_plan_add_s8_mve {
+    struct hb_plan_head head;
+    struct hb_plan_quantised quantised;
+    int16_t input_2_zero_point;
+    uint16_t second; /* 1: the second input is the scaled one, the other is halved */
+    uint32_t input_2; /* arena offset */
+    uint32_t count;
+    int32_t scaled_multiplier;
+    int32_t scaled_shift;
+    int32_t multiplier;
+    int32_t shift;
+    uint32_t away; /* 1: negative halves round away from zero; 0: never seen */
+};
+typedef char hb_plan_add_s8_mve_is_52_bytes[sizeof(struct hb_plan_add_s8_mve) == 52 ? 1 : -1];
+
+struct hb_plan_average_pool_s8_mve {
+    struct hb_plan_head head;
+    struct hb_plan_window window;
+    struct hb_plan_quantised quantised;
+};
+typedef char hb_plan_average_pool_s8_mve_is_48_bytes[sizeof(struct hb_plan_average_pool_s8_mve) == 48 ? 1 : -1];
 
 #endif

@@ -43,10 +43,10 @@ def compile_c(target: Path, sources: list[Path], flags: list[str]) -> None:
     subprocess.run(command, check=True)
 
 
-def build(folder: Path) -> HostRuntime:
+def build(folder: Path, *flags: str) -> HostRuntime:
     library = folder / "hb_plan.so"
     sanitizer = ["-fsanitize=undefined", "-fno-sanitize-recover=undefined"]
-    compile_c(library, SOURCES, ["-O2", "-g", "-shared", "-fPIC", *sanitizer])
+    compile_c(library, SOURCES, ["-O2", "-g", "-shared", "-fPIC", *sanitizer, *flags])
     return HostRuntime(library)
 
 

@@ -29,7 +29,7 @@ def vectors(shape: tuple[int, ...], seed: int) -> np.ndarray:
 
 
 def assert_bit_exact(data: bytes, runtime: HostRuntime, tflm: TflmOracle, seed: int = 0) -> None:
-    plan = plan_model(parse_model(data, Path("generated.tflite")))
+    plan = plan_model(parse_model(data, Path("generated.tflite")), kernels=runtime.kernels)
     x = vectors(plan.input.shape, seed)
     y = runtime.run(plan, x)
     np.testing.assert_array_equal(y, tflm.run(data, x).reshape(y.shape))
