@@ -11,6 +11,7 @@ from hilbench import plugins
 from hilbench.bench.energy import EnergyRequest
 from hilbench.bench.prepare import PreparedVariant
 from hilbench.bench.session import SessionPlan, measure_session
+from hilbench.board.image_facts import image_facts
 from hilbench.board.life import OpenBoard, open_board
 from hilbench.board.relinks import relinks
 from hilbench.board.resident import needs_resident, patch_image

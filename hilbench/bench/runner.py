@@ -16,6 +16,7 @@ from hilbench.bench.prepare import PreparedVariant
 from hilbench.bench.progress import Progress
 from hilbench.bench.resume import Before, check_same
 from hilbench.bench.session import SessionData, SessionPlan, measure_session
+from hilbench.board.image_facts import image_facts
 from hilbench.board.images import find_image
 from hilbench.board.life import OpenBoard, open_board
 from hilbench.board.resident import needs_resident, patch_image
@@ -209,7 +210,8 @@ class Runner:
         if needs_resident(image) is None:
             yield image, variants
             return
-        for variant in variants:
+        kernels = image_facts(image).kernels  # as HELLO will state them
+        for variant in (v.for_kernels(kernels) for v in variants):
             try:
                 patched = patch_image(image, variant.plan, folder)
             except ModelTooLargeError as error:

@@ -67,7 +67,7 @@ def align(size: int) -> int:
 
 
 def best_fit(problem: Problem) -> list[int]:
-    """Return an offset per buffer: each into the smallest gap that holds it.
+    """Return an offset per buffer: each where the arena grows least, there into the smallest gap.
 
     Buffers are placed in several orders, and the smallest arena wins: largest first (Pisarchyk and
     Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020, section 5.2), from either
@@ -120,22 +120,38 @@ def arena_bytes(problem: Problem, offsets: Sequence[int]) -> int:
 
 
 def _place(problem: Problem, order: Sequence[int]) -> list[int]:
+    """Place buffers one after the other, below the first one, too: its place is not the lowest yet."""
     offsets: dict[int, int] = {}
+    low = high = 0  # what is taken so far
     for i in order:
-        intervals = (x for j, at in offsets.items() for x in problem.forbidden(i, j, at))
-        offsets[i] = _smallest_gap(sorted(intervals))
-    return [offsets[i] for i in range(len(order))]
+        forbidden = sorted(x for j, at in offsets.items() for x in problem.forbidden(i, j, at))
+        offsets[i] = _best_gap(forbidden, problem.size(i), low, high)
+        low, high = min(low, offsets[i]), max(high, offsets[i] + problem.size(i))
+    return [offsets[i] - low for i in range(len(order))]
 
 
-def _smallest_gap(forbidden: list[tuple[int, int]]) -> int:
-    """Return where a buffer begins: ``forbidden`` are sorted open intervals of its beginning."""
-    best: tuple[int, int] | None = None  # (gap, offset)
-    free = 0  # from here on, so far
-    for low, high in forbidden:
-        if low >= free and (best is None or low - free < best[0]):
-            best = (low - free, free)
-        free = max(free, high)
-    return free if best is None else best[1]
+def _best_gap(forbidden: list[tuple[int, int]], size: int, low: int, high: int) -> int:
+    """Return where a buffer begins: where the arena grows least, there in the smallest gap.
+
+    ``forbidden`` are sorted open intervals of its beginning.
+    """
+    if not forbidden:
+        return low
+    gaps: list[tuple[int, int]] = []  # of beginnings
+    free = forbidden[0][0]
+    gaps.append((min(free, low), free))
+    free = forbidden[0][1]
+    for begin, end in forbidden[1:]:
+        if begin >= free:
+            gaps.append((free, begin))
+        free = max(free, end)
+    gaps.append((free, max(free, high)))
+    places = (
+        (max(high, at + size) - min(low, at), end - begin, at)  # the arena, the gap
+        for begin, end in gaps
+        for at in (begin, end)
+    )
+    return min(places)[-1]
 
 
 def lower_bound(problem: Problem) -> int:
