@@ -11,7 +11,7 @@ from hilbench.bench.prepare import PreparedVariant, prepare_variant
 from hilbench.cli.common import boards_file, choose_boards
 from hilbench.config import load_boards, load_suite
 from hilbench.config.defaults import ZOO_SUITE
-from hilbench.errors import EXIT_PASS, UsageError
+from hilbench.errors import EXIT_INCONCLUSIVE, EXIT_PASS, UsageError
 from hilbench.gate.layout import LEAST_BUILDS, check_time_base, layout_floor
 from hilbench.metrics import show
 from hilbench.models.vectors import load_vectors
@@ -21,7 +21,7 @@ _SESSIONS = 2
 
 
 def layout_floors(args: argparse.Namespace) -> int:
-    """Measure and print; returns the exit code.
+    """Measure and print; returns the exit code: 4 where layout is not told from noise anywhere.
 
     Raises:
         UsageError: no board named, too few builds or sessions, or a board that counts instructions.
@@ -65,8 +65,17 @@ def layout_floors(args: argparse.Namespace) -> int:
         )
     if found.emulator is not None:
         print(f"true of {found.emulator}; a chip has caches and flash of its own")
-    print("\nfor gate.toml:")
     for name, floor in floors.items():
+        if floor.is_noise:
+            print(
+                f"{board.id}[{name}]: links scatter no more than their sessions do, so that layout is "
+                f"not told from noise; take more --sessions"
+            )
+    known = {name: floor for name, floor in floors.items() if not floor.is_noise}
+    if not known:
+        return EXIT_INCONCLUSIVE
+    print("\nfor gate.toml:")
+    for name, floor in known.items():
         print(
             f'\n[[layout]]\nboard = "{board.id}"\nvariant = "{name}"\n'
             f"percent = {100 * floor.sd:.3g}\nbuilds = {floor.builds}"

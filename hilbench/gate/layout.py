@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hilbench.errors import UsageError
-from hilbench.gate.student import t_quantile
+from hilbench.gate.student import incomplete_beta, t_quantile
 
 LEAST_BUILDS = 3
+_ALPHA = 0.05
 TIMELESS = "instructions"
 """Time base in which where code lies changes nothing."""
 
@@ -31,11 +32,22 @@ class LayoutFloor:
     lowest: float  # of the links to their mean, relative
     highest: float
     builds: int
+    sessions: int  # of each link
+
+    @property
+    def is_noise(self) -> bool:
+        """Say whether links scatter no more than their sessions do: F test at 5 %, one-sided."""
+        if self.session_sd is None or self.session_sd == 0:
+            return False
+        between, within = self.builds - 1, self.builds * (self.sessions - 1)
+        f = self.sessions * (self.sd / self.session_sd) ** 2
+        p = incomplete_beta(within / 2, between / 2, within / (within + between * f))
+        return p >= _ALPHA
 
     @property
     def sees(self) -> float:
         """Relative change between two images from which on alpha 5 %, one-sided, is reached."""
-        return math.expm1(t_quantile(0.95, self.builds - 1) * math.sqrt(2) * self.sd)
+        return math.expm1(t_quantile(1 - _ALPHA, self.builds - 1) * math.sqrt(2) * self.sd)
 
 
 def layout_floor(medians: ArrayLike) -> LayoutFloor:
@@ -57,7 +69,7 @@ def layout_floor(medians: ArrayLike) -> LayoutFloor:
     away = np.expm1(means - means.mean())
     within = math.sqrt(float(np.mean(np.var(logs, axis=1, ddof=1)))) if sessions > 1 else None
     return LayoutFloor(
-        float(np.std(means, ddof=1)), within, float(away.min()), float(away.max()), builds
+        float(np.std(means, ddof=1)), within, float(away.min()), float(away.max()), builds, sessions
     )
 
 

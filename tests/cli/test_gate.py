@@ -311,6 +311,18 @@ def test_layouts_that_cannot_be_measured(call, options, sentence):
     assert sentence in err
 
 
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("x", "--simulate"), "RUN and --simulate are two things; ask for one"),
+        (("--layout", "--simulate"), "--simulate and --layout are two things; ask for one"),
+        (("x", "--board", "m4"), "--board belongs to --layout; add that, or leave it out"),
+    ],
+)
+def test_aa_does_one_thing(call, options, sentence):
+    assert call("aa", *options) == (2, "", f"hilbench: {sentence}\n")
+
+
 def test_layout_floors(call, monkeypatch):
     """What is printed is what a gate.toml takes."""
     medians = {"mlp_int8": [[1000.0], [1010.0], [990.0]], "int8": [[5.0], [5.0], [5.0]]}
@@ -332,4 +344,19 @@ def test_layout_floors(call, monkeypatch):
     assert load_gate(Path("gate.toml")).layouts == (
         Layout(pytest.approx(0.01), 3, "uno", "mlp_int8"),
         Layout(0.0, 3, "uno", "int8"),
+    )
+
+
+def test_layouts_that_are_noise(call, monkeypatch):
+    medians = {"mlp_int8": [[1.0, 1.5], [1.5, 1.0], [1.2, 1.3]]}
+    monkeypatch.setattr(
+        layouts, "measure_layouts", lambda *_, **__: Layouts("us", None, "gcc", medians)
+    )
+    code, out, _ = call(
+        "aa", "--layout", "--board", "uno", "--variant", "mlp_int8", "--builds", "3"
+    )
+    assert code == 4
+    assert out.endswith(
+        "uno[mlp_int8]: links scatter no more than their sessions do, so that layout is not told from "
+        "noise; take more --sessions\n"
     )

@@ -28,6 +28,21 @@ def test_one_session_each_leaves_their_scatter_unknown():
     assert layout_floor([[5.0], [5.0], [5.0]]).sd == 0
 
 
+def test_links_that_scatter_as_their_sessions_do_are_noise():
+    """F of 2 and 3 degrees of freedom: its upper 5 % point is 9.552 (NIST, table of F)."""
+    away = math.sqrt(9.552 / 2) * 0.01  # of the links' sd, so that F is just there
+
+    def links(sd):
+        return layout_floor(
+            np.exp([[m - 0.01 / math.sqrt(2), m + 0.01 / math.sqrt(2)] for m in (-sd, 0, sd)])
+        )
+
+    assert links(0.99 * away).is_noise
+    assert not links(1.01 * away).is_noise
+    assert not layout_floor([[5.0, 5.0], [5.0, 5.0], [5.0, 5.0]]).is_noise
+    assert not layout_floor([[5.0], [6.0], [5.0]]).is_noise  # nobody knows
+
+
 def test_too_few_links():
     with pytest.raises(UsageError) as caught:
         layout_floor([[1.0, 2.0], [1.0, 2.0]])

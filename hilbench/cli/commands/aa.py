@@ -63,6 +63,13 @@ def run(args: argparse.Namespace) -> int:
     for name in ("families", "cells"):
         if getattr(args, name) < 1:
             raise UsageError(f"--{name} is {getattr(args, name)}, must be at least 1")
+    ways = [w for w, given in (("RUN", args.run), ("--simulate", args.simulate), ("--layout", args.layout)) if given]  # fmt: skip
+    if len(ways) > 1:
+        raise UsageError(f"{' and '.join(ways)} are two things; ask for one")
+    if not args.layout and (
+        stray := [n for n in ("board", "suite", "variant") if getattr(args, n)]
+    ):
+        raise UsageError(f"--{stray[0]} belongs to --layout; add that, or leave it out")
     if args.layout:
         from hilbench.cli.layouts import layout_floors  # noqa: PLC0415
 
