@@ -84,7 +84,8 @@ def _flashes(
         yield image, variants
         return
     folder.mkdir(exist_ok=True)
-    for variant in variants:
+    facts = image_facts(image)
+    for variant in (v.for_board(facts.runtime, facts.kernels) for v in variants):
         yield patch_image(image, variant.plan, folder), [variant]
 
 

@@ -210,8 +210,8 @@ class Runner:
         if needs_resident(image) is None:
             yield image, variants
             return
-        kernels = image_facts(image).kernels  # as HELLO will state them
-        for variant in (v.for_kernels(kernels) for v in variants):
+        facts = image_facts(image)  # as HELLO will state them
+        for variant in (v.for_board(facts.runtime, facts.kernels) for v in variants):
             try:
                 patched = patch_image(image, variant.plan, folder)
             except ModelTooLargeError as error:

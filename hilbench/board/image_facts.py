@@ -12,19 +12,21 @@ from elftools.elf.elffile import ELFFile
 from hilbench.errors import ImageError
 from hilbench.records import Image
 
-_NAME, _POOL = "hb_kernels_name", ("hb_pool_start", "hb_pool_end")
+_RUNTIME, _KERNELS = "hb_runtime_text", "hb_kernels_name"
+_POOL = ("hb_pool_start", "hb_pool_end")
 
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """Kernels as HELLO will state them; ``pool_bytes`` is None where the linker does not place it."""
+    """Texts as HELLO will state them; ``pool_bytes`` is None where the linker does not place it."""
 
+    runtime: str
     kernels: str
     pool_bytes: int | None
 
 
 def image_facts(image: Image) -> ImageFacts:
-    """Read an image's kernels and the size of its pool.
+    """Read an image's runtime and kernels, and the size of its pool.
 
     Raises:
         ImageError: not a sound ELF file, or one of another firmware.
@@ -35,21 +37,24 @@ def image_facts(image: Image) -> ImageFacts:
         symbols = {
             s.name: int(s["st_value"])
             for s in (table.iter_symbols() if table else ())
-            if s.name in {_NAME, *_POOL}
+            if s.name in {_RUNTIME, _KERNELS, *_POOL}
         }
-        kernels = _text_at(elf, symbols[_NAME]) if _NAME in symbols else None
+        runtime, kernels = (
+            _text_at(elf, symbols[name]) if name in symbols else None
+            for name in (_RUNTIME, _KERNELS)
+        )
     except (OSError, ELFError, UnicodeDecodeError) as error:
         raise ImageError(
             f"{image.path} is not a sound ELF file ({error}); build it again with: make firmware"
         ) from error
-    if not kernels:
+    if not runtime or not kernels:
         raise ImageError(
-            f"{image.path} does not say which kernels it has (no symbol {_NAME}); build it with: "
-            "make firmware"
+            f"{image.path} does not say which runtime and kernels it has (no symbols {_RUNTIME} "
+            f"and {_KERNELS}); build it with: make firmware"
         )
     ends = [symbols.get(name) for name in _POOL]
     pool = None if None in ends else int(ends[1] or 0) - int(ends[0] or 0)
-    return ImageFacts(kernels, pool)
+    return ImageFacts(runtime, kernels, pool)
 
 
 def _text_at(elf: ELFFile, address: int) -> str | None:

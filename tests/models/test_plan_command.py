@@ -115,7 +115,7 @@ def test_rows_show_tensors_what_they_share_and_what_is_free():
 )
 def test_kernels_are_read_from_the_image(port, kernels):
     facts = image_facts(find_image(port))
-    assert facts.kernels == kernels
+    assert (facts.runtime, facts.kernels) == ("plan 1", kernels)
     assert (facts.pool_bytes is None) == (port == "posix")
 
 
@@ -147,8 +147,8 @@ def test_what_is_no_elf_or_another_program(tmp_path):
     with pytest.raises(ImageError) as caught:
         image_facts(image(path))
     assert str(caught.value) == (
-        f"{path} does not say which kernels it has (no symbol hb_kernels_name); build it with: "
-        "make firmware"
+        f"{path} does not say which runtime and kernels it has (no symbols hb_runtime_text and "
+        "hb_kernels_name); build it with: make firmware"
     )
 
 

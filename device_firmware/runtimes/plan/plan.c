@@ -15,8 +15,10 @@ static struct {
     struct hb_kernel_memory memory;
 } loaded;
 
+const char hb_runtime_text[] = "plan 1";
+
 const char *hb_runtime_name(void) {
-    return "plan 1";
+    return hb_runtime_text;
 }
 
 const char *hb_runtime_kernels(void) {

@@ -216,12 +216,15 @@ size_t arena_bytes_taken() {
 
 extern "C" {
 
+const char hb_runtime_text[] = "tflm " HB_TFLM_LIBRARY;
+const char hb_kernels_name[] = HB_TFLM_KERNELS;
+
 const char *hb_runtime_name(void) {
-    return "tflm " HB_TFLM_LIBRARY;
+    return hb_runtime_text;
 }
 
 const char *hb_runtime_kernels(void) {
-    return HB_TFLM_KERNELS;
+    return hb_kernels_name;
 }
 
 enum hb_runtime_status hb_runtime_load(const HB_CONST uint8_t *model, size_t length, uint8_t *arena,
