@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 TimeBase = Literal["cycles", "instructions", "host", "time", "unknown"]
 """What a tick count means: exact cycles (simavr, RTL), instructions (QEMU with icount), host time
@@ -156,6 +159,9 @@ class SuiteConfig:
     source: str = ""
 
 
+BLOCK_ALIGNMENT: Final = 16  # of each of several inputs or outputs, in bytes
+
+
 @dataclass(frozen=True)
 class TensorInfo:
     """A model's input or output."""
@@ -211,9 +217,31 @@ class Payload:
     data: bytes
     sha256: str  # hex, of data
     arena_bytes: int | None  # None: the board plans its memory itself
-    input: TensorInfo
-    output: TensorInfo
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
     operators: tuple[PlannedOperator, ...]
+
+    @property
+    def input(self) -> TensorInfo:
+        """The input of a model with one input; ValueError where it has several."""
+        (only,) = self.inputs
+        return only
+
+    @property
+    def output(self) -> TensorInfo:
+        """The output of a model with one output; ValueError where it has several."""
+        (only,) = self.outputs
+        return only
+
+    @property
+    def input_bytes(self) -> int:
+        """Size of the block that all inputs lie in."""
+        return block_bytes(self.inputs)
+
+    @property
+    def output_bytes(self) -> int:
+        """Size of the block that all outputs lie in."""
+        return block_bytes(self.outputs)
 
 
 @dataclass(frozen=True)
@@ -224,6 +252,23 @@ class Plan(Payload):
     constant_bytes: tuple[int, ...] = ()  # that each operator adds; shared ones count once
     placements: tuple[Placement, ...] = ()
     bound_bytes: int = 0  # no arena with these kernels could be smaller
+
+
+def block_offsets(tensors: Sequence[TensorInfo]) -> tuple[int, ...]:
+    """Return where the inputs (or outputs) of a model lie in its one block, in bytes.
+
+    They follow each other in the model's order, each at a multiple of BLOCK_ALIGNMENT.
+    """
+    offsets, end = [], 0
+    for tensor in tensors:
+        offsets.append(-(-end // BLOCK_ALIGNMENT) * BLOCK_ALIGNMENT)
+        end = offsets[-1] + tensor.bytes
+    return tuple(offsets)
+
+
+def block_bytes(tensors: Sequence[TensorInfo]) -> int:
+    """Return the size of the block of a model's inputs (or outputs)."""
+    return block_offsets(tensors)[-1] + tensors[-1].bytes
 
 
 @dataclass(frozen=True)

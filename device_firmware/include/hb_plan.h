@@ -20,17 +20,23 @@ enum hb_plan_kind {
     HB_PLAN_MEAN_S8 = 7,
     HB_PLAN_SOFTMAX_S8 = 8,
     HB_PLAN_QUANTIZE_F32_S8 = 9,
-    HB_PLAN_REQUANTIZE_S8 = 10,
     HB_PLAN_DEQUANTIZE_S8_F32 = 11,
+    HB_PLAN_LUT_S8 = 12,
+    HB_PLAN_BINARY_S8 = 13,
+    HB_PLAN_COPY = 14,
     HB_PLAN_CONV_F32 = 33,
     HB_PLAN_DEPTHWISE_F32 = 34,
     HB_PLAN_FC_F32 = 35,
-    HB_PLAN_ADD_F32 = 36,
     HB_PLAN_AVERAGE_POOL_F32 = 37,
     HB_PLAN_MAX_POOL_F32 = 38,
     HB_PLAN_MEAN_F32 = 39,
     HB_PLAN_SOFTMAX_F32 = 40,
     HB_PLAN_CLAMP_F32 = 41,
+    HB_PLAN_BINARY_F32 = 42,
+    HB_PLAN_UNARY_F32 = 43,
+    HB_PLAN_FC_HYBRID = 48,
+    HB_PLAN_CONV_HYBRID = 49,
+    HB_PLAN_DEPTHWISE_HYBRID = 50,
     HB_PLAN_CONV_S8_DSP = 64,
     HB_PLAN_FC_S8_DSP = 65,
     HB_PLAN_DEPTHWISE3X3_S8_DSP = 66,
@@ -117,6 +123,37 @@ struct hb_plan_range {
 };
 typedef char hb_plan_range_is_8_bytes[sizeof(struct hb_plan_range) == 8 ? 1 : -1];
 
+struct hb_plan_broadcast {
+    uint16_t mode; /* 0 add, 1 subtract, 2 subtract from input 2, 3 multiply, 4 max, 5 min */
+    uint16_t constant; /* 1: input 2 is a constant */
+    uint32_t input_2; /* arena offset, or constant */
+    uint32_t size_0;
+    uint32_t size_1;
+    uint32_t size_2;
+    uint32_t size_3;
+    uint32_t stride_1_0;
+    uint32_t stride_1_1;
+    uint32_t stride_1_2;
+    uint32_t stride_1_3;
+    uint32_t stride_2_0;
+    uint32_t stride_2_1;
+    uint32_t stride_2_2;
+    uint32_t stride_2_3;
+};
+typedef char hb_plan_broadcast_is_56_bytes[sizeof(struct hb_plan_broadcast) == 56 ? 1 : -1];
+
+struct hb_plan_reduce {
+    uint32_t kept_0;
+    uint32_t kept_1;
+    uint32_t kept_stride_0;
+    uint32_t kept_stride_1;
+    uint32_t summed_0;
+    uint32_t summed_1;
+    uint32_t summed_stride_0;
+    uint32_t summed_stride_1;
+};
+typedef char hb_plan_reduce_is_32_bytes[sizeof(struct hb_plan_reduce) == 32 ? 1 : -1];
+
 struct hb_plan_conv_s8 {
     struct hb_plan_head head;
     struct hb_plan_window window;
@@ -187,13 +224,12 @@ typedef char hb_plan_max_pool_s8_is_48_bytes[sizeof(struct hb_plan_max_pool_s8) 
 
 struct hb_plan_mean_s8 {
     struct hb_plan_head head;
+    struct hb_plan_reduce reduce;
     struct hb_plan_quantised quantised;
-    uint32_t rows;
-    uint32_t depth;
     int32_t multiplier;
     int32_t shift;
 };
-typedef char hb_plan_mean_s8_is_36_bytes[sizeof(struct hb_plan_mean_s8) == 36 ? 1 : -1];
+typedef char hb_plan_mean_s8_is_60_bytes[sizeof(struct hb_plan_mean_s8) == 60 ? 1 : -1];
 
 struct hb_plan_softmax_s8 {
     struct hb_plan_head head;
@@ -213,15 +249,6 @@ struct hb_plan_quantize_f32_s8 {
 };
 typedef char hb_plan_quantize_f32_s8_is_28_bytes[sizeof(struct hb_plan_quantize_f32_s8) == 28 ? 1 : -1];
 
-struct hb_plan_requantize_s8 {
-    struct hb_plan_head head;
-    struct hb_plan_quantised quantised;
-    uint32_t count;
-    int32_t multiplier;
-    int32_t shift;
-};
-typedef char hb_plan_requantize_s8_is_32_bytes[sizeof(struct hb_plan_requantize_s8) == 32 ? 1 : -1];
-
 struct hb_plan_dequantize_s8_f32 {
     struct hb_plan_head head;
     struct hb_plan_quantised quantised;
@@ -229,6 +256,53 @@ struct hb_plan_dequantize_s8_f32 {
     float scale;
 };
 typedef char hb_plan_dequantize_s8_f32_is_28_bytes[sizeof(struct hb_plan_dequantize_s8_f32) == 28 ? 1 : -1];
+
+struct hb_plan_lut_s8 {
+    struct hb_plan_head head;
+    uint32_t count;
+    uint32_t table; /* constant: 256 int8, of -128 first */
+};
+typedef char hb_plan_lut_s8_is_20_bytes[sizeof(struct hb_plan_lut_s8) == 20 ? 1 : -1];
+
+struct hb_plan_binary_s8 {
+    struct hb_plan_head head;
+    struct hb_plan_broadcast broadcast;
+    struct hb_plan_quantised quantised;
+    int16_t input_2_zero_point;
+    uint16_t reserved; /* 0 */
+    int32_t multiplier_1;
+    int32_t shift_1;
+    int32_t multiplier_2;
+    int32_t shift_2;
+    int32_t multiplier;
+    int32_t shift;
+};
+typedef char hb_plan_binary_s8_is_104_bytes[sizeof(struct hb_plan_binary_s8) == 104 ? 1 : -1];
+
+struct hb_plan_copy {
+    struct hb_plan_head head;
+    uint32_t in_offset;
+    uint32_t out_offset;
+    uint32_t block; /* bytes that lie together in both tensors */
+    uint32_t fill_bytes; /* of the output that are filled first; 0: none */
+    uint32_t fill_value; /* 4 bytes, repeated */
+    uint32_t size_0;
+    uint32_t size_1;
+    uint32_t size_2;
+    uint32_t size_3;
+    uint32_t size_4;
+    int32_t in_stride_0;
+    int32_t in_stride_1;
+    int32_t in_stride_2;
+    int32_t in_stride_3;
+    int32_t in_stride_4;
+    int32_t out_stride_0;
+    int32_t out_stride_1;
+    int32_t out_stride_2;
+    int32_t out_stride_3;
+    int32_t out_stride_4;
+};
+typedef char hb_plan_copy_is_92_bytes[sizeof(struct hb_plan_copy) == 92 ? 1 : -1];
 
 struct hb_plan_conv_f32 {
     struct hb_plan_head head;
@@ -259,14 +333,6 @@ struct hb_plan_fc_f32 {
 };
 typedef char hb_plan_fc_f32_is_40_bytes[sizeof(struct hb_plan_fc_f32) == 40 ? 1 : -1];
 
-struct hb_plan_add_f32 {
-    struct hb_plan_head head;
-    struct hb_plan_range range;
-    uint32_t input_2; /* arena offset */
-    uint32_t count;
-};
-typedef char hb_plan_add_f32_is_28_bytes[sizeof(struct hb_plan_add_f32) == 28 ? 1 : -1];
-
 struct hb_plan_average_pool_f32 {
     struct hb_plan_head head;
     struct hb_plan_window window;
@@ -283,11 +349,10 @@ typedef char hb_plan_max_pool_f32_is_48_bytes[sizeof(struct hb_plan_max_pool_f32
 
 struct hb_plan_mean_f32 {
     struct hb_plan_head head;
+    struct hb_plan_reduce reduce;
     struct hb_plan_range range;
-    uint32_t rows;
-    uint32_t depth;
 };
-typedef char hb_plan_mean_f32_is_28_bytes[sizeof(struct hb_plan_mean_f32) == 28 ? 1 : -1];
+typedef char hb_plan_mean_f32_is_52_bytes[sizeof(struct hb_plan_mean_f32) == 52 ? 1 : -1];
 
 struct hb_plan_softmax_f32 {
     struct hb_plan_head head;
@@ -303,6 +368,59 @@ struct hb_plan_clamp_f32 {
     uint32_t count;
 };
 typedef char hb_plan_clamp_f32_is_24_bytes[sizeof(struct hb_plan_clamp_f32) == 24 ? 1 : -1];
+
+struct hb_plan_binary_f32 {
+    struct hb_plan_head head;
+    struct hb_plan_broadcast broadcast;
+    struct hb_plan_range range;
+};
+typedef char hb_plan_binary_f32_is_76_bytes[sizeof(struct hb_plan_binary_f32) == 76 ? 1 : -1];
+
+struct hb_plan_unary_f32 {
+    struct hb_plan_head head;
+    uint32_t mode; /* 0 leaky relu, 1 hard swish, 2 logistic, 3 tanh */
+    float alpha; /* slope below 0 of leaky relu */
+    uint32_t count;
+};
+typedef char hb_plan_unary_f32_is_24_bytes[sizeof(struct hb_plan_unary_f32) == 24 ? 1 : -1];
+
+struct hb_plan_fc_hybrid {
+    struct hb_plan_head head;
+    struct hb_plan_range range;
+    uint32_t rows;
+    uint32_t depth;
+    uint32_t units;
+    uint32_t scratch; /* arena offset: the quantised input */
+    uint32_t asymmetric; /* 1: the input gets a zero point */
+    uint32_t weights; /* constant: int8 */
+    uint32_t bias; /* constant: float32 per channel */
+    uint32_t weight_scales; /* constant: float32, one per channel; fc: one */
+};
+typedef char hb_plan_fc_hybrid_is_52_bytes[sizeof(struct hb_plan_fc_hybrid) == 52 ? 1 : -1];
+
+struct hb_plan_conv_hybrid {
+    struct hb_plan_head head;
+    struct hb_plan_window window;
+    struct hb_plan_range range;
+    uint32_t scratch; /* arena offset: the quantised input */
+    uint32_t asymmetric; /* 1: the input gets a zero point */
+    uint32_t weights; /* constant: int8 */
+    uint32_t bias; /* constant: float32 per channel */
+    uint32_t weight_scales; /* constant: float32, one per channel; fc: one */
+};
+typedef char hb_plan_conv_hybrid_is_68_bytes[sizeof(struct hb_plan_conv_hybrid) == 68 ? 1 : -1];
+
+struct hb_plan_depthwise_hybrid {
+    struct hb_plan_head head;
+    struct hb_plan_window window;
+    struct hb_plan_range range;
+    uint32_t scratch; /* arena offset: the quantised input */
+    uint32_t asymmetric; /* 1: the input gets a zero point */
+    uint32_t weights; /* constant: int8 */
+    uint32_t bias; /* constant: float32 per channel */
+    uint32_t weight_scales; /* constant: float32, one per channel; fc: one */
+};
+typedef char hb_plan_depthwise_hybrid_is_68_bytes[sizeof(struct hb_plan_depthwise_hybrid) == 68 ? 1 : -1];
 
 struct hb_plan_conv_s8_dsp {
     struct hb_plan_head head;

@@ -221,7 +221,7 @@ def _check_loaded(board: str, variant: PreparedVariant, loaded: Loaded) -> None:
     plan = variant.plan
     told = (loaded.input_bytes, loaded.output_bytes, loaded.arena_bytes)
     arena_bytes = loaded.arena_bytes if plan.arena_bytes is None else plan.arena_bytes
-    expected = (plan.input.bytes, plan.output.bytes, arena_bytes)
+    expected = (plan.input_bytes, plan.output_bytes, arena_bytes)
     if told != expected:
         raise BoardError(
             f"board {board}: loaded {variant.config.name} with input, output and arena of "

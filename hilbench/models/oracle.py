@@ -8,7 +8,7 @@ truth for int8. Native libraries are imported when an oracle is made.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from hilbench.errors import ModelError, ToolMissingError, VectorError
 from hilbench.models.tflite_edit import with_outputs
+from hilbench.models.tflite_file import parse_model
 
 TFLM_VERSION: Final = "0.dev20261023182759"  # nightlies vanish from the registry: see golden files
 _TFLM_MIN_ARENA_BYTES: Final = 4 << 20
@@ -28,6 +29,7 @@ _REFERENCES: Final = (
 
 
 Values = dict[int, NDArray[np.generic]]  # number of a tensor in the file -> its value
+Vectors = Sequence[NDArray[np.generic]]
 
 
 class Oracle(Protocol):
@@ -43,8 +45,12 @@ class Oracle(Protocol):
     def run(self, model: Path | bytes, x: NDArray[np.generic]) -> NDArray[np.generic]:
         """Return outputs [n, *output shape] for inputs [n, *input shape] of the model's dtype.
 
-        Both shapes are without the model's batch dimension of 1.
+        Both shapes are without the model's batch dimension of 1. The model has one input and one
+        output.
         """
+
+    def run_many(self, model: Path | bytes, inputs: Vectors) -> tuple[NDArray[np.generic], ...]:
+        """Return one array per output for one array per input, each as ``run`` has it."""
 
 
 class HostReference:
@@ -68,7 +74,11 @@ class HostReference:
         )
 
     def run(self, model: Path | bytes, x: NDArray[np.generic]) -> NDArray[np.generic]:
-        """See Oracle.run.
+        """See Oracle.run; raises as run_many."""
+        return _only(self.run_many(model, [x]))
+
+    def run_many(self, model: Path | bytes, inputs: Vectors) -> tuple[NDArray[np.generic], ...]:
+        """See Oracle.run_many.
 
         Raises:
             ModelError: TensorFlow Lite refuses the model.
@@ -79,14 +89,15 @@ class HostReference:
             interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             raise _refused(self.name, model, error) from error
-        source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-        vectors = _vectors(x, tuple(source["shape"]), source["dtype"])
-        outputs = []
-        for vector in vectors:
-            interpreter.set_tensor(source["index"], vector)
+        sources, targets = interpreter.get_input_details(), interpreter.get_output_details()
+        outputs: list[list[NDArray[np.generic]]] = [[] for _ in targets]
+        for vector in zip(*_all_vectors(inputs, sources), strict=True):
+            for source, values in zip(sources, vector, strict=True):
+                interpreter.set_tensor(source["index"], values)
             interpreter.invoke()
-            outputs.append(interpreter.get_tensor(target["index"]).copy())
-        return _stack(outputs, tuple(target["shape"]), target["dtype"])
+            for found, target in zip(outputs, targets, strict=True):
+                found.append(interpreter.get_tensor(target["index"]).copy())
+        return _stacks(outputs, targets)
 
     def tensors(
         self, model: bytes, x: NDArray[np.generic], indices: Sequence[int]
@@ -129,7 +140,11 @@ class TflmOracle:
         self.name = f"tflite-micro {version('tflite-micro')}"
 
     def run(self, model: Path | bytes, x: NDArray[np.generic]) -> NDArray[np.generic]:
-        """See Oracle.run.
+        """See Oracle.run; raises as run_many."""
+        return _only(self.run_many(model, [x]))
+
+    def run_many(self, model: Path | bytes, inputs: Vectors) -> tuple[NDArray[np.generic], ...]:
+        """See Oracle.run_many.
 
         Raises:
             ModelError: TensorFlow Lite Micro refuses the model.
@@ -142,13 +157,17 @@ class TflmOracle:
             )
         except (RuntimeError, ValueError) as error:
             raise _refused(self.name, model, error) from error
-        source, target = interpreter.get_input_details(0), interpreter.get_output_details(0)
-        outputs = []
-        for vector in _vectors(x, tuple(source["shape"]), source["dtype"]):
-            interpreter.set_input(vector, 0)  # each time: an inference may destroy it
+        graph = parse_model(content, Path("model"))
+        sources = [interpreter.get_input_details(i) for i in range(len(graph.inputs))]
+        targets = [interpreter.get_output_details(i) for i in range(len(graph.outputs))]
+        outputs: list[list[NDArray[np.generic]]] = [[] for _ in targets]
+        for vector in zip(*_all_vectors(inputs, sources), strict=True):
+            for i, values in enumerate(vector):
+                interpreter.set_input(values, i)  # each time: an inference may destroy it
             interpreter.invoke()
-            outputs.append(np.array(interpreter.get_output(0)))
-        return _stack(outputs, tuple(target["shape"]), target["dtype"])
+            for i, found in enumerate(outputs):
+                found.append(np.array(interpreter.get_output(i)))
+        return _stacks(outputs, targets)
 
     def tensors(
         self, model: bytes, x: NDArray[np.generic], indices: Sequence[int]
@@ -198,6 +217,34 @@ def _refused(oracle: str, model: Path | bytes, error: Exception) -> ModelError:
     where = "model" if isinstance(model, bytes) else str(model)
     reason = " ".join(str(error).split())
     return ModelError(f"{where}: {oracle} refuses it ({reason}); check that it is a .tflite file")
+
+
+def _only(outputs: tuple[NDArray[np.generic], ...]) -> NDArray[np.generic]:
+    if len(outputs) != 1:
+        raise VectorError(f"the model has {len(outputs)} outputs, must have 1; use run_many")
+    return outputs[0]
+
+
+def _all_vectors(
+    inputs: Vectors, details: Sequence[Mapping[str, Any]]
+) -> list[NDArray[np.generic]]:
+    if len(inputs) != len(details):
+        raise VectorError(
+            f"vectors for {len(inputs)} inputs, the model has {len(details)}; give one array each"
+        )
+    return [
+        _vectors(x, tuple(int(d) for d in detail["shape"]), detail["dtype"])
+        for x, detail in zip(inputs, details, strict=True)
+    ]
+
+
+def _stacks(
+    outputs: Sequence[list[NDArray[np.generic]]], details: Sequence[Mapping[str, Any]]
+) -> tuple[NDArray[np.generic], ...]:
+    return tuple(
+        _stack(found, tuple(detail["shape"]), detail["dtype"])
+        for found, detail in zip(outputs, details, strict=True)
+    )
 
 
 def _vectors(x: NDArray[np.generic], shape: tuple[int, ...], dtype: Any) -> NDArray[np.generic]:

@@ -26,14 +26,14 @@ def tflite_payload(model: TfliteModel, plan: Payload) -> Payload:
 
     Args:
         model: from ``hilbench.models.tflite_file.read_model``.
-        plan: of the same model: its input and output are the same.
+        plan: of the same model: its inputs and outputs are the same.
     """
     return Payload(
         data=model.data,
         sha256=model.sha256,
         arena_bytes=None,
-        input=plan.input,
-        output=plan.output,
+        inputs=plan.inputs,
+        outputs=plan.outputs,
         operators=tuple(
             PlannedOperator(
                 operator.index,

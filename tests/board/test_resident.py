@@ -58,7 +58,7 @@ def image(path: Path, data: bytes) -> Image:
 def plan(length: int) -> Plan:
     data = bytes(i % 251 for i in range(length))
     tensor = TensorInfo("t", (1, 4), "int8", 1.0, 0)
-    return Plan(data, hashlib.sha256(data).hexdigest(), 80, tensor, tensor, ())
+    return Plan(data, hashlib.sha256(data).hexdigest(), 80, (tensor,), (tensor,), ())
 
 
 def loaded(path: Path) -> dict[int, bytes]:

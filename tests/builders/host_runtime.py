@@ -5,9 +5,12 @@ from __future__ import annotations
 import ctypes
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
+from hilbench.records import Plan, TensorInfo, block_bytes, block_offsets
 
 FIRMWARE = Path(__file__).resolve().parents[2] / "device_firmware"
 SOURCES = sorted((FIRMWARE / "runtimes" / "plan").rglob("*.c"))
@@ -48,6 +51,15 @@ def build(folder: Path, *flags: str) -> HostRuntime:
     sanitizer = ["-fsanitize=undefined", "-fno-sanitize-recover=undefined"]
     compile_c(library, SOURCES, ["-O2", "-g", "-shared", "-fPIC", *sanitizer, *flags])
     return HostRuntime(library)
+
+
+def join(tensors: Sequence[TensorInfo], vector: Sequence[np.ndarray]) -> bytes:
+    block = bytearray(block_bytes(tensors))
+    for tensor, at, values in zip(tensors, block_offsets(tensors), vector, strict=True):
+        raw = np.ascontiguousarray(values, tensor.dtype).tobytes()
+        assert len(raw) == tensor.bytes
+        block[at : at + len(raw)] = raw
+    return bytes(block)
 
 
 def aligned(size: int) -> np.ndarray:
@@ -94,20 +106,25 @@ class HostRuntime:
         self._check(self._c.hb_runtime_invoke_marked(mark, None, ctypes.byref(fault)), fault)
         return marks
 
-    def run(self, plan, x: np.ndarray) -> np.ndarray:
+    def run(self, plan: Plan, x: np.ndarray) -> np.ndarray:
         """x is [n, *input shape without batch or with]; returns [n, *output shape]."""
+        (y,) = self.run_many(plan, [x])
+        return y
+
+    def run_many(self, plan: Plan, inputs: list[np.ndarray]) -> list[np.ndarray]:
+        """One array per input of the model; returns one per output."""
         model = self.load(plan.data, plan.arena_bytes)
-        assert model.input_bytes == plan.input.bytes
-        assert model.output_bytes == plan.output.bytes
-        outputs = []
-        for vector in x:
-            raw = np.ascontiguousarray(vector, plan.input.dtype).tobytes()
-            assert len(raw) == model.input_bytes
-            ctypes.memmove(model.input, raw, len(raw))
+        assert (model.input_bytes, model.output_bytes) == (plan.input_bytes, plan.output_bytes)
+        outputs: list[list[np.ndarray]] = [[] for _ in plan.outputs]
+        for vector in zip(*inputs, strict=True):
+            ctypes.memmove(model.input, join(plan.inputs, vector), model.input_bytes)
             self.invoke()
             out = ctypes.string_at(model.output, model.output_bytes)
-            outputs.append(np.frombuffer(out, plan.output.dtype).reshape(plan.output.shape))
-        return np.stack(outputs)
+            offsets = block_offsets(plan.outputs)
+            for found, tensor, at in zip(outputs, plan.outputs, offsets, strict=True):
+                raw = out[at : at + tensor.bytes]
+                found.append(np.frombuffer(raw, tensor.dtype).reshape(tensor.shape))
+        return [np.stack(found) for found in outputs]
 
     @staticmethod
     def _check(status: int, fault: _Fault) -> None:

@@ -114,7 +114,7 @@ def test_record(values, expected, runtime):
 
 
 def test_the_last_operator_is_checked_before_the_first_runs(runtime):
-    at = RECORDS_AT + records()["requantize_s8"].bytes
+    at = RECORDS_AT + records()["lut_s8"].bytes
     data = changed(ADD, records()["add_s8"].flat, at, shift_1=1)
     assert fault(runtime, data, ADD.arena_bytes) == (BAD_MODEL, reason("parameter"), at)
 

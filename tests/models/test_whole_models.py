@@ -22,12 +22,12 @@ VARIANTS = {
 MLPERF = ROOT.parent / "shared" / "data" / "mlperf_tiny" / "models"
 # What the plans cost: a change here is a change that users see.
 ZOO_BYTES = {  # variant: (plan, arena)
-    "fp32": (138_936, 8_384),
+    "fp32": (138_984, 8_384),
     "int8": (36_554, 2_096),
     "qat_int8": (36_212, 2_096),
     "pruned80_int8": (36_554, 2_096),
     "clustered16_int8": (36_554, 2_096),
-    "student_int8": (6_154, 1_056),
+    "student_int8": (6_186, 1_056),
     "mlp_int8": (1_626, 80),
 }
 

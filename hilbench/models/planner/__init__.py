@@ -1,6 +1,6 @@
 """Plans: what the built-in runtime executes, made from a .tflite model.
 
-check support → fuse activations, drop reshapes → lower each operator → plan memory → pack.
+check support → fuse → lower each operator → plan memory → pack.
 """
 
 from __future__ import annotations
@@ -8,7 +8,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hilbench.errors import ModelError
-from hilbench.models.planner.fuse import build_graph, drop_reshapes, fuse_activations
+from hilbench.models.planner.fuse import (
+    build_graph,
+    drop_reshapes,
+    fuse_activations,
+    lay_out_blocks,
+)
+from hilbench.models.planner.fuse_copies import drop_copies, fuse_padding
+from hilbench.models.planner.graph import Graph
 from hilbench.models.planner.layout import describe_fault
 from hilbench.models.planner.lower import Constants, Context, Lowered
 from hilbench.models.planner.memory import Strategy, best_fit
@@ -43,10 +50,20 @@ def plan_model(
             f"{', '.join(kernel_sets())}; build the firmware from this version: make firmware"
         ) from None
     check_model(model)
-    graph = drop_reshapes(fuse_activations(build_graph(model)))
+    graph = graph_of(model)
     constants = Constants()
     lowered = [_lower(Context(graph, node, constants), sets) for node in graph.nodes]
     return pack_plan(graph, lowered, constants, plan_arena(graph, lowered, memory_strategy))
+
+
+def graph_of(model: TfliteModel) -> Graph:
+    """Return what will run of a checked model.
+
+    Raises:
+        UnsupportedOperatorError, ModelError: options without a kernel, or contradictions.
+    """
+    graph = fuse_padding(fuse_activations(build_graph(model)))
+    return lay_out_blocks(drop_copies(drop_reshapes(graph)))
 
 
 def _lower(context: Context, sets: tuple[KernelSet, ...]) -> Lowered:

@@ -21,7 +21,15 @@ HEADER_FILE = FIRMWARE / "include" / "hb_plan.h"
 SPEC_FILE = FIRMWARE / "PLAN.md"
 BEGIN, END = "<!-- generated: begin -->\n", "<!-- generated: end -->\n"
 
-_PARTS = (layout.HEADER, layout.HEAD, layout.WINDOW, layout.QUANTISED, layout.RANGE)
+_PARTS = (
+    layout.HEADER,
+    layout.HEAD,
+    layout.WINDOW,
+    layout.QUANTISED,
+    layout.RANGE,
+    layout.BROADCAST,
+    layout.REDUCE,
+)
 _C_TYPES = {
     "u16": "uint16_t",
     "i16": "int16_t",

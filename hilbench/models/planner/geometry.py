@@ -8,6 +8,8 @@ from hilbench.models.planner.graph import contradiction
 from hilbench.models.planner.support import unsupported
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hilbench.models.planner.layout import Number
     from hilbench.models.planner.lower import Context
 
@@ -29,15 +31,16 @@ def window(context: Context, kernel_h: int, kernel_w: int) -> dict[str, Number]:
     if source[0] != 1 or target[0] != 1:
         raise unsupported(model, operator, "no kernel for a batch above 1")
     padding = context.option("Padding")
+    top, bottom, left, right = context.node.padding or (0, 0, 0, 0)
     vertical = _axis(
-        source[1],
+        source[1] + top + bottom,
         kernel_h,
         context.option("StrideH"),
         operator.options.get("DilationHFactor", 1),
         padding,
     )
     horizontal = _axis(
-        source[2],
+        source[2] + left + right,
         kernel_w,
         context.option("StrideW"),
         operator.options.get("DilationWFactor", 1),
@@ -59,12 +62,23 @@ def window(context: Context, kernel_h: int, kernel_w: int) -> dict[str, Number]:
         # a kernel of one tap has no distance between taps
         "dilation_h": operator.options.get("DilationHFactor", 1) if kernel_h > 1 else 1,
         "dilation_w": operator.options.get("DilationWFactor", 1) if kernel_w > 1 else 1,
-        "pad_top": vertical[1],
-        "pad_left": horizontal[1],
+        "pad_top": vertical[1] + top,
+        "pad_left": horizontal[1] + left,
     }
     if max(values.values()) > _U16_MAX:
         raise unsupported(model, operator, f"no kernel for a dimension above {_U16_MAX}")
     return values
+
+
+def crosses_border(window: Mapping[str, Number]) -> bool:
+    """Say whether any window of an operator reaches over the input's border."""
+    w = window
+    return bool(
+        w["pad_top"]
+        or w["pad_left"]
+        or (w["out_h"] - 1) * w["stride_h"] + (w["kernel_h"] - 1) * w["dilation_h"] >= w["in_h"]
+        or (w["out_w"] - 1) * w["stride_w"] + (w["kernel_w"] - 1) * w["dilation_w"] >= w["in_w"]
+    )
 
 
 def _axis(

@@ -11,9 +11,11 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
+from hilbench.records import BLOCK_ALIGNMENT
+
 MAGIC: Final = 0x504E4248  # "HBNP" as bytes 48 42 4e 50
 VERSION: Final = 1
-ALIGNMENT: Final = 16  # of constants in the plan and of tensors in the arena, in bytes
+ALIGNMENT: Final = BLOCK_ALIGNMENT  # of constants in the plan and of tensors in the arena, in bytes
 
 Number = int | float
 
@@ -100,6 +102,24 @@ QUANTISED: Final = Part(
     "quantised", numbers("i16", "input_zero_point", "output_zero_point", "minimum", "maximum")
 )
 RANGE: Final = Part("range", numbers("f32", "minimum", "maximum"))
+BROADCAST: Final = Part(
+    "broadcast",
+    (
+        Field(
+            "u16", "mode", "0 add, 1 subtract, 2 subtract from input 2, 3 multiply, 4 max, 5 min"
+        ),
+        Field("u16", "constant", "1: input 2 is a constant"),
+        Field("u32", "input_2", "arena offset, or constant"),
+        *numbers("u32", "size_0", "size_1", "size_2", "size_3"),
+        *numbers("u32", "stride_1_0", "stride_1_1", "stride_1_2", "stride_1_3"),
+        *numbers("u32", "stride_2_0", "stride_2_1", "stride_2_2", "stride_2_3"),
+    ),
+)
+REDUCE: Final = Part(
+    "reduce",
+    numbers("u32", "kept_0", "kept_1", "kept_stride_0", "kept_stride_1")
+    + numbers("u32", "summed_0", "summed_1", "summed_stride_0", "summed_stride_1"),
+)
 
 
 def record(kind: int, name: str, *parts: Part, fields: tuple[Field, ...] = ()) -> Record:

@@ -72,8 +72,8 @@ class Context:
 
     @property
     def input(self) -> TfliteTensor:
-        """First input."""
-        return self.graph.tensor(self.node.inputs[0])
+        """First input that is computed."""
+        return self.graph.tensor(self.node.reads[0])
 
     @property
     def output(self) -> TfliteTensor:

@@ -1,4 +1,4 @@
-"""Operators without weights."""
+"""Pools, MEAN, SOFTMAX."""
 
 from __future__ import annotations
 
@@ -6,40 +6,20 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from hilbench.errors import ModelError
+from hilbench.models.planner.copies import strides_of
 from hilbench.models.planner.fuse import same_quantisation
 from hilbench.models.planner.geometry import window
 from hilbench.models.planner.graph import contradiction
 from hilbench.models.planner.lower import Context, Lowered, scale_of
-from hilbench.models.planner.overlap import element_distance, window_distance
+from hilbench.models.planner.overlap import window_distance
 from hilbench.models.planner.quantise import mean_multiplier, softmax_constants
 from hilbench.models.planner.support import unsupported
 
 if TYPE_CHECKING:
     from hilbench.models.planner.layout import Number
 
-_ADD_EXTRA_BITS: Final = 20
 _SOFTMAX_MAX_DEPTH: Final = 4095  # int8: the sum of exponentials has 12 integer bits
-_MEAN_MAX_ROWS: Final = 1 << 23  # int8: an int32 sum holds as many
-
-
-def add(context: Context) -> Lowered:
-    """ADD of equal shapes."""
-    model, operator = context.graph.model, context.node.operator
-    second = context.graph.tensor(context.node.inputs[1])
-    if not context.input.shape == second.shape == context.output.shape:
-        raise unsupported(model, operator, "no kernel for broadcasting")
-    values: dict[str, Number] = {"count": context.output.elements, **context.clamp()}
-    if context.is_float:
-        return Lowered("add_f32", values, distances=(0, 0))
-    twice = 2 * max(scale_of(context.input), scale_of(second))
-    fixed_1 = context.multiplier(scale_of(context.input) / twice)
-    fixed_2 = context.multiplier(scale_of(second) / twice)
-    fixed = context.multiplier(twice / ((1 << _ADD_EXTRA_BITS) * scale_of(context.output)))
-    values |= {"input_2_zero_point": int(second.zero_points[0]), "reserved": 0}
-    values |= {"multiplier_1": fixed_1[0], "shift_1": fixed_1[1]}
-    values |= {"multiplier_2": fixed_2[0], "shift_2": fixed_2[1]}
-    values |= {"multiplier": fixed[0], "shift": fixed[1]}
-    return Lowered("add_s8", values, distances=(0, 0))
+_MEAN_MAX_ELEMENTS: Final = 1 << 23  # int8: an int32 sum holds as many
 
 
 def average_pool_2d(context: Context) -> Lowered:
@@ -67,7 +47,7 @@ def _pool(context: Context, name: str) -> Lowered:
 
 
 def mean(context: Context) -> Lowered:
-    """MEAN over neighbouring axes behind the batch: [rows, depth] over rows."""
+    """MEAN over any axes."""
     model, operator = context.graph.model, context.node.operator
     shape = context.input.shape
     axes_tensor = context.optional_input(1)
@@ -76,22 +56,44 @@ def mean(context: Context) -> Lowered:
     axes = sorted({int(a) + len(shape) if a < 0 else int(a) for a in axes_tensor.data.flat})
     if not axes or axes[0] < 0 or axes[-1] >= len(shape):
         raise contradiction(model, operator, f"axes {axes} of {len(shape)} dimensions")
-    if axes != list(range(axes[0], axes[-1] + 1)) or math.prod(shape[: axes[0]]) != 1:
-        raise unsupported(model, operator, f"no kernel for a mean over axes {axes}")
-    rows = math.prod(shape[a] for a in axes)
-    depth = context.input.elements // rows
-    if context.output.elements != depth:
+    count = math.prod(shape[a] for a in axes)
+    if context.output.elements * count != context.input.elements:
         raise contradiction(model, operator, "the output's shape does not follow from the axes")
-    values: dict[str, Number] = {"rows": rows, "depth": depth, **context.clamp()}
+    if count > _MEAN_MAX_ELEMENTS:
+        raise unsupported(
+            model, operator, f"no kernel for a mean of more than {_MEAN_MAX_ELEMENTS}"
+        )
+    values = _reduction(context, axes) | context.clamp()
     if context.is_float:
         return Lowered("mean_f32", values, distances=(0,))
-    if rows > _MEAN_MAX_ROWS:
-        raise unsupported(model, operator, f"no kernel for a mean of more than {_MEAN_MAX_ROWS}")
     try:
-        fixed = mean_multiplier(scale_of(context.input) / scale_of(context.output), rows)
+        fixed = mean_multiplier(scale_of(context.input) / scale_of(context.output), count)
     except ValueError as error:
         raise ModelError(f"{context.where}: {error}; quantise the model again") from error
     return Lowered("mean_s8", values | {"multiplier": fixed[0], "shift": fixed[1]}, distances=(0,))
+
+
+def _reduction(context: Context, axes: list[int]) -> dict[str, Number]:
+    """Return the fields of layout.REDUCE: neighbouring axes of one kind are one axis."""
+    shape = context.input.shape
+    merged: list[tuple[bool, int, int]] = []  # summed?, size, stride
+    for axis, (size, step) in reversed(list(enumerate(zip(shape, strides_of(shape), strict=True)))):
+        if size == 1:
+            continue
+        if merged and merged[0][0] == (axis in axes):
+            merged[0] = (merged[0][0], merged[0][1] * size, merged[0][2])
+        else:
+            merged.insert(0, (axis in axes, size, step))
+    values: dict[str, Number] = {}
+    for name, wanted in (("kept", False), ("summed", True)):
+        found = [(size, step) for summed, size, step in merged if summed is wanted]
+        if len(found) > 2:  # noqa: PLR2004
+            raise unsupported(
+                context.graph.model, context.node.operator, f"no kernel for a mean over axes {axes}"
+            )
+        for i, (size, step) in enumerate([(1, 0)] * (2 - len(found)) + found):
+            values |= {f"{name}_{i}": size, f"{name}_stride_{i}": step}
+    return values
 
 
 def softmax(context: Context) -> Lowered:
@@ -117,60 +119,3 @@ def softmax(context: Context) -> Lowered:
         values | {"multiplier": multiplier, "shift": shift, "diff_min": diff_min},
         distances=(0,),
     )
-
-
-def quantize(context: Context) -> Lowered:
-    """QUANTIZE: float32 to int8, or int8 to int8 of another scale."""
-    values = _elementwise(context) | context.quantised()
-    if context.is_float:
-        return Lowered(
-            "quantize_f32_s8", values | {"scale": scale_of(context.output)}, distances=(0,)
-        )
-    return _requantize(context, values)
-
-
-def dequantize(context: Context) -> Lowered:
-    """DEQUANTIZE: int8 to float32."""
-    values = _elementwise(context) | context.quantised()
-    return Lowered(
-        "dequantize_s8_f32",
-        values | {"scale": scale_of(context.input)},
-        distances=(element_distance(context.input.elements, 1, 4),),
-    )
-
-
-def relu(context: Context) -> Lowered:
-    """RELU that nothing could take in."""
-    return _activation(context, "RELU")
-
-
-def relu6(context: Context) -> Lowered:
-    """RELU6 that nothing could take in."""
-    if not same_quantisation(context.input, context.output):
-        raise unsupported(
-            context.graph.model,
-            context.node.operator,
-            "no kernel for a RELU6 that changes the scale",
-        )
-    return _activation(context, "RELU6")
-
-
-def _activation(context: Context, name: str) -> Lowered:
-    fused = context.with_activation(name)
-    values = _elementwise(fused) | fused.clamp()
-    if fused.is_float:
-        return Lowered("clamp_f32", values, distances=(0,))
-    return _requantize(fused, values)
-
-
-def _requantize(context: Context, values: dict[str, Number]) -> Lowered:
-    fixed = context.multiplier(scale_of(context.input) / scale_of(context.output))
-    return Lowered(
-        "requantize_s8", values | {"multiplier": fixed[0], "shift": fixed[1]}, distances=(0,)
-    )
-
-
-def _elementwise(context: Context) -> dict[str, Number]:
-    if context.input.elements != context.output.elements:
-        raise contradiction(context.graph.model, context.node.operator, "sizes differ")
-    return {"count": context.input.elements}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hilbench.models.planner.geometry import window
+from hilbench.models.planner.geometry import crosses_border, window
 from hilbench.models.planner.graph import contradiction
 from hilbench.models.planner.lower import Context, Lowered, scale_of
 from hilbench.models.planner.overlap import row_distance, window_distance
@@ -58,6 +58,20 @@ def fully_connected(context: Context) -> Lowered:
     values: dict[str, Number] = {"rows": rows, "depth": depth, "units": units, **context.clamp()}
     size = context.element_bytes
     distances = (row_distance(rows, depth * size, units * size),)
+    if _is_hybrid(context):
+        scales = _filter_scales(context, units)
+        if scales.size > 1:
+            raise unsupported(
+                context.graph.model,
+                context.node.operator,
+                "no kernel for float activations and int8 weights of several scales",
+            )
+        values |= _hybrid_constants(
+            context, weights, scales, units, asymmetric=context.option("AsymmetricQuantizeInputs")
+        )
+        if rows == 1:
+            distances = (-context.input.bytes,)  # it is read before the first result is written
+        return Lowered("fc_hybrid", values, rows * weights.size, depth, distances)
     if context.is_float:
         return Lowered(
             "fc_f32",
@@ -87,6 +101,8 @@ def _convolution(
     """``weights`` has the output channel first."""
     values = {**geometry, **context.clamp()}
     distances = (window_distance(geometry, context.element_bytes),)
+    if _is_hybrid(context):
+        return _hybrid_convolution(context, name, values, weights, macs)
     if context.is_float:
         constants = _float_constants(context, weights)
         return Lowered(f"{name}_f32", values | constants, macs, distances=distances)
@@ -94,11 +110,50 @@ def _convolution(
     scales = np.broadcast_to(_filter_scales(context, out_c), (out_c,))
     reals = _real_multipliers(context, scales)
     constants = _int8_constants(context, weights, weights.reshape(out_c, -1), reals)
-    padded = context.option("Padding") == "SAME"
+    padded = crosses_border(geometry)
     constants["border_bias"] = (
         context.constants.add(_bias(context, out_c)) if padded else constants["bias"]
     )
     return Lowered(f"{name}_s8", values | constants, macs, distances=distances)
+
+
+def _is_hybrid(context: Context) -> bool:
+    """Say whether float activations meet int8 weights ("dynamic range")."""
+    return context.is_float and context.graph.tensor(context.node.inputs[1]).dtype == "int8"
+
+
+def _hybrid_convolution(
+    context: Context, name: str, values: dict[str, Number], weights: NDArray[Any], macs: int
+) -> Lowered:
+    """The reference gives the input a zero point where each channel has its own scale."""
+    out_c = weights.shape[0]
+    scales = _filter_scales(context, out_c)
+    asymmetric = name == "depthwise" or scales.size > 1
+    scales = np.broadcast_to(scales, (out_c,))
+    constants = _hybrid_constants(context, weights, scales, out_c, asymmetric=asymmetric)
+    return Lowered(
+        f"{name}_hybrid",
+        values | constants,
+        macs,
+        scratch_bytes=context.input.elements,
+        distances=(-context.input.bytes,),  # it is read before the first result is written
+    )
+
+
+def _hybrid_constants(
+    context: Context,
+    weights: NDArray[Any],
+    scales: NDArray[np.float32],
+    channels: int,
+    *,
+    asymmetric: bool,
+) -> dict[str, Number]:
+    return {
+        "asymmetric": int(asymmetric),
+        "weights": context.constants.add(weights),
+        "bias": context.constants.add(_bias(context, channels)),
+        "weight_scales": context.constants.add(np.ascontiguousarray(scales, np.float32)),
+    }
 
 
 def _weights(context: Context, rank: int) -> NDArray[Any]:

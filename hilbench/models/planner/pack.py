@@ -21,7 +21,7 @@ from hilbench.models.planner.memory import (
 )
 from hilbench.models.planner.sets import records
 from hilbench.models.tflite_file import TfliteModel, TfliteTensor
-from hilbench.records import Placement, Plan, PlannedOperator, TensorInfo
+from hilbench.records import Placement, Plan, PlannedOperator, TensorInfo, block_bytes
 
 _MAX_BYTES = (1 << 31) - 1
 
@@ -36,20 +36,26 @@ class Arena:
     bound: int
     placements: tuple[Placement, ...]
 
+    def address(self, graph: Graph, tensor: int) -> int:
+        """Return a tensor's offset in the arena."""
+        owner, offset = graph.place(tensor)
+        return self.tensors[owner] + offset
+
 
 def plan_arena(graph: Graph, lowered: Sequence[Lowered], strategy: Strategy) -> Arena:
     """Place every tensor. Step i is node i; the input exists from step -1, the output to the end."""
     model, last_step = graph.model, len(graph.nodes)
-    spans: dict[int, tuple[int, int]] = {graph.root(model.inputs[0]): (-1, -1)}
+    spans: dict[int, tuple[int, int]] = {graph.root(i): (-1, -1) for i in model.inputs}
     for step, node in enumerate(graph.nodes):
         for index in activation_inputs(node):
             root = graph.root(index)
             spans[root] = (spans[root][0], step)
-        spans[graph.root(node.output)] = (step, step)
-    output = graph.root(model.outputs[0])
-    spans[output] = (spans[output][0], last_step)
+        output = graph.root(node.output)
+        spans[output] = (spans.get(output, (step, step))[0], step)  # several may write it
+    for output in map(graph.root, model.outputs):
+        spans[output] = (spans[output][0], last_step)
     numbers = {root: i for i, root in enumerate(spans)}
-    buffers = [Buffer(graph.tensor(i).bytes, *span) for i, span in spans.items()]
+    buffers = [Buffer(graph.owner_bytes(i), *span) for i, span in spans.items()]
     writers = {graph.root(node.output): i for i, node in reversed(list(enumerate(graph.nodes)))}
     names = [
         f"output of {writers[i]} {graph.nodes[writers[i]].label}" if i in writers else "input"
@@ -90,7 +96,7 @@ def _distances(
         for index, distance in zip(activation_inputs(node), low.distances, strict=False):
             root = graph.root(index)
             pair = numbers[root], numbers[output]
-            if distance is None:
+            if distance is None or not (graph.is_whole(index) and graph.is_whole(node.output)):
                 never.add(pair)
             elif spans[root][1] == step and spans[output][0] == step and root != output:
                 found[pair] = max(distance, found.get(pair, distance))
@@ -129,7 +135,8 @@ def pack_plan(graph: Graph, lowered: list[Lowered], constants: Constants, arena:
             f"{model.path}: plan of {length} bytes and arena of {arena.size} bytes, "
             f"the limit is {_MAX_BYTES} bytes each; use a smaller model"
         )
-    source, target = model.tensors[model.inputs[0]], model.tensors[model.outputs[0]]
+    inputs = tuple(_tensor_info(model, model.tensors[i]) for i in model.inputs)
+    outputs = tuple(_tensor_info(model, model.tensors[i]) for i in model.outputs)
     header = layout.pack(
         layout.HEADER.fields,
         {
@@ -140,10 +147,10 @@ def pack_plan(graph: Graph, lowered: list[Lowered], constants: Constants, arena:
             "arena_bytes": arena.size,
             "operators_offset": operators_offset,
             "constants_offset": constants_offset,
-            "input": arena.tensors[graph.root(source.index)],
-            "input_bytes": source.bytes,
-            "output": arena.tensors[graph.root(target.index)],
-            "output_bytes": target.bytes,
+            "input": arena.address(graph, model.inputs[0]),
+            "input_bytes": block_bytes(inputs),
+            "output": arena.address(graph, model.outputs[0]),
+            "output_bytes": block_bytes(outputs),
             "reserved_0": 0,
             "reserved_1": 0,
         },
@@ -153,8 +160,8 @@ def pack_plan(graph: Graph, lowered: list[Lowered], constants: Constants, arena:
         data=data,
         sha256=hashlib.sha256(data).hexdigest(),
         arena_bytes=arena.size,
-        input=_tensor_info(model, source),
-        output=_tensor_info(model, target),
+        inputs=inputs,
+        outputs=outputs,
         operators=tuple(
             PlannedOperator(i, node.label, low.record, low.macs, graph.tensor(node.output).shape)
             for i, (node, low) in enumerate(zip(graph.nodes, lowered, strict=True))
@@ -168,12 +175,12 @@ def pack_plan(graph: Graph, lowered: list[Lowered], constants: Constants, arena:
 def _record(graph: Graph, step: int, lowered: Lowered, arena: Arena) -> bytes:
     record = records()[lowered.record]
     node = graph.nodes[step]
-    inputs = [arena.tensors[graph.root(i)] for i in activation_inputs(node)]
+    inputs = [arena.address(graph, i) for i in activation_inputs(node)]
     head: dict[str, layout.Number] = {
         "kind": record.kind,
         "bytes": record.bytes,
         "input": inputs[0],
-        "output": arena.tensors[graph.root(node.output)],
+        "output": arena.address(graph, node.output),
     }
     if len(inputs) > 1:
         head["input_2"] = inputs[1]

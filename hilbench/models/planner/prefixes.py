@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from hilbench.models.planner.fuse import build_graph, drop_reshapes, fuse_activations
+from hilbench.models.planner import graph_of
 from hilbench.models.planner.layout import HEAD, HEADER, Number, packer, unpack
 from hilbench.models.planner.sets import records
 from hilbench.models.planner.support import check_model
@@ -27,10 +27,12 @@ def prefixes(model: TfliteModel) -> list[tuple[int, TfliteModel]]:
         UnsupportedOperatorError, ModelError: as ``plan_model``.
     """
     check_model(model)
-    graph = drop_reshapes(fuse_activations(build_graph(model)))
+    graph = graph_of(model)
     written = {t: k for k, operator in enumerate(model.operators) for t in operator.outputs}
     outputs = dict.fromkeys(
-        node.output for node in graph.nodes if graph.tensor(node.output).dtype in _VISIBLE
+        node.output
+        for node in graph.nodes
+        if node.output in written and graph.tensor(node.output).dtype in _VISIBLE
     )
     return [
         (t, replace(model, operators=model.operators[: written[t] + 1], outputs=(t,)))

@@ -21,27 +21,58 @@ SAME_TYPES: Final = (("int8", "int8"), ("float32", "float32"))
 
 @dataclass(frozen=True)
 class Signature:
-    """What an operator may look like: ``activations`` inputs come first, constants after them."""
+    """What an operator may look like: ``activations`` inputs, and constants around them."""
 
-    activations: int = 1
+    activations: int | None = 1  # None: any number, and nothing else
     constants: tuple[int, int] = (0, 0)  # at least, at most
     types: tuple[tuple[str, str], ...] = SAME_TYPES  # (input, output)
+    first: int = 0  # position of the first activation
+    operands: bool = False  # all activations but one may be constants
+    outputs: int | None = 1  # None: any number
 
+    def positions(self, operator: TfliteOperator) -> range:
+        """Return which inputs are activations."""
+        count = len(operator.inputs) if self.activations is None else self.activations
+        return range(self.first, self.first + count)
+
+
+_ACTIVATION: Final = Signature()
+_BINARY: Final = Signature(activations=2, operands=True)
+_WEIGHTED: Final = Signature(constants=(1, 2))
 
 SUPPORTED: Final = {
-    "ADD": Signature(activations=2),
-    "AVERAGE_POOL_2D": Signature(),
-    "CONV_2D": Signature(constants=(1, 2)),
-    "DEPTHWISE_CONV_2D": Signature(constants=(1, 2)),
+    "ADD": _BINARY,
+    "AVERAGE_POOL_2D": _ACTIVATION,
+    "CONCATENATION": Signature(activations=None),
+    "CONV_2D": _WEIGHTED,
+    "DEPTHWISE_CONV_2D": _WEIGHTED,
     "DEQUANTIZE": Signature(types=(("int8", "float32"),)),
-    "FULLY_CONNECTED": Signature(constants=(1, 2)),
-    "MAX_POOL_2D": Signature(),
+    "EXPAND_DIMS": Signature(constants=(1, 1)),
+    "FULLY_CONNECTED": _WEIGHTED,
+    "HARD_SWISH": _ACTIVATION,
+    "LEAKY_RELU": _ACTIVATION,
+    "LOGISTIC": _ACTIVATION,
+    "MAXIMUM": _BINARY,
+    "MAX_POOL_2D": _ACTIVATION,
     "MEAN": Signature(constants=(1, 1)),
+    "MINIMUM": _BINARY,
+    "MUL": _BINARY,
+    "PAD": Signature(constants=(1, 1)),
+    "PADV2": Signature(constants=(2, 2)),
     "QUANTIZE": Signature(types=(("float32", "int8"), ("int8", "int8"))),
-    "RELU": Signature(),
-    "RELU6": Signature(),
+    "RELU": _ACTIVATION,
+    "RELU6": _ACTIVATION,
+    "RELU_N1_TO_1": _ACTIVATION,
     "RESHAPE": Signature(constants=(0, 1)),
-    "SOFTMAX": Signature(),
+    "SLICE": Signature(constants=(2, 2)),
+    "SOFTMAX": _ACTIVATION,
+    "SPLIT": Signature(constants=(1, 1), first=1, outputs=None),
+    "SPLIT_V": Signature(constants=(2, 2), outputs=None),
+    "SQUEEZE": _ACTIVATION,
+    "STRIDED_SLICE": Signature(constants=(3, 3)),
+    "SUB": _BINARY,
+    "TANH": _ACTIVATION,
+    "TRANSPOSE": Signature(constants=(1, 1)),
 }
 WEIGHTED: Final = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
 _BIAS: Final = {"int8": "int32", "float32": "float32"}
@@ -63,45 +94,62 @@ def check_model(model: TfliteModel) -> None:
 
     Raises:
         UnsupportedOperatorError: an operator has none.
-        ModelError: an operator's tensors contradict each other, or several inputs or outputs.
+        ModelError: an operator's tensors contradict each other.
     """
-    for what, indices in (("inputs", model.inputs), ("outputs", model.outputs)):
-        if len(indices) != 1:
-            raise ModelError(
-                f"{model.path}: {len(indices)} {what}, the built-in runtime takes models with 1; "
-                "export a model with one input and one output, or use another runtime"
-            )
     for operator in model.operators:
         _check_operator(model, operator)
     _check_order(model)
+
+
+def computed_inputs(model: TfliteModel, operator: TfliteOperator) -> tuple[int, ...]:
+    """Return the inputs of a supported operator that are no constants."""
+    signature = SUPPORTED[operator.name]
+    inputs = [operator.inputs[i] for i in signature.positions(operator)]
+    if signature.operands:
+        inputs = [i for i in inputs if model.tensors[i].data is None]
+    return tuple(inputs)
 
 
 def _check_operator(model: TfliteModel, operator: TfliteOperator) -> None:
     signature = SUPPORTED.get(operator.name)
     if signature is None:
         raise unsupported(model, operator, "no kernel")
-    least = signature.activations + signature.constants[0]
-    most = signature.activations + signature.constants[1]
-    if not least <= len(operator.inputs) <= most or len(operator.outputs) != 1:
+    positions = signature.positions(operator)
+    least, most = (len(positions) + n for n in signature.constants)
+    outputs = len(operator.outputs) if signature.outputs is None else signature.outputs
+    if not max(least, 1) <= len(operator.inputs) <= most or len(operator.outputs) != max(
+        outputs, 1
+    ):
         raise contradiction(model, operator, "wrong number of inputs or outputs")
     if min(operator.inputs[:least] + operator.outputs) < 0:
         raise contradiction(model, operator, "a tensor is missing")
-    output = model.tensors[operator.outputs[0]]
-    for index in operator.inputs[: signature.activations]:
-        tensor = model.tensors[index]
-        if tensor.data is not None:
-            raise unsupported(model, operator, "no kernel for a constant in this place")
-        if (tensor.dtype, output.dtype) not in signature.types:
-            raise unsupported(model, operator, "no kernel for these types")
-        _check_quantisation(model, operator, tensor)
-    _check_quantisation(model, operator, output)
-    for index in operator.inputs[signature.activations :]:
-        if index >= 0 and model.tensors[index].data is None:
+    computed = computed_inputs(model, operator)
+    if not computed or any(model.tensors[i].data is not None for i in computed):
+        raise unsupported(model, operator, "no kernel for a constant in this place")
+    for output in operator.outputs:
+        _check_types(model, operator, signature, positions, model.tensors[output])
+    for position, index in enumerate(operator.inputs):
+        if position not in positions and index >= 0 and model.tensors[index].data is None:
             raise unsupported(
                 model, operator, "no kernel for weights or shapes computed at run time"
             )
     if operator.name in WEIGHTED:
         _check_weights(model, operator)
+
+
+def _check_types(
+    model: TfliteModel,
+    operator: TfliteOperator,
+    signature: Signature,
+    positions: range,
+    output: TfliteTensor,
+) -> None:
+    for position in positions:
+        tensor = model.tensors[operator.inputs[position]]
+        if (tensor.dtype, output.dtype) not in signature.types:
+            raise unsupported(model, operator, "no kernel for these types")
+        _check_quantisation(model, operator, tensor)
+    _check_quantisation(model, operator, output)
 
 
 def _check_quantisation(model: TfliteModel, operator: TfliteOperator, tensor: TfliteTensor) -> None:
@@ -116,9 +164,9 @@ def _check_quantisation(model: TfliteModel, operator: TfliteOperator, tensor: Tf
 def _check_weights(model: TfliteModel, operator: TfliteOperator) -> None:
     dtype = model.tensors[operator.inputs[0]].dtype
     weights = model.tensors[operator.inputs[1]]
-    if weights.dtype != dtype:
+    if weights.dtype not in {dtype, "int8"}:
         raise unsupported(model, operator, "no kernel for these types")
-    if dtype == "int8":
+    if weights.dtype == "int8":
         if weights.scales.size == 0:
             raise contradiction(model, operator, "int8 weights without a scale")
         if np.any(weights.zero_points != 0):
@@ -132,12 +180,14 @@ def _check_weights(model: TfliteModel, operator: TfliteOperator) -> None:
 def _check_order(model: TfliteModel) -> None:
     """Every tensor is written once, before it is read."""
     written = set(model.inputs)
+    if len(written) != len(model.inputs):
+        raise ModelError(f"{model.path}: one tensor is two inputs; export the model again")
     for operator in model.operators:
-        activations = SUPPORTED[operator.name].activations
-        if not written.issuperset(operator.inputs[:activations]):
+        if not written.issuperset(computed_inputs(model, operator)):
             raise contradiction(model, operator, "it reads a tensor that nothing has written")
-        if operator.outputs[0] in written or model.tensors[operator.outputs[0]].data is not None:
-            raise contradiction(model, operator, "it writes a tensor that has a value already")
-        written.add(operator.outputs[0])
+        for output in operator.outputs:
+            if output in written or model.tensors[output].data is not None:
+                raise contradiction(model, operator, "it writes a tensor that has a value already")
+            written.add(output)
     if not written.issuperset(model.outputs):
         raise ModelError(f"{model.path}: no operator writes the output; export the model again")

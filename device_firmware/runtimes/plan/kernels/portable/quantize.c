@@ -1,4 +1,4 @@
-/* QUANTIZE float32 to int8 and int8 to int8, DEQUANTIZE int8 to float32. */
+/* QUANTIZE float32 to int8, DEQUANTIZE int8 to float32. */
 #include "requantise.h"
 
 static enum hb_plan_fault check_counts(const struct hb_kernel_memory *memory,
@@ -44,26 +44,6 @@ static void run_quantize(const HB_CONST uint8_t *record, const struct hb_kernel_
     }
 }
 
-static enum hb_plan_fault check_requantize(const HB_CONST uint8_t *record,
-                                           const struct hb_kernel_memory *memory) {
-    struct hb_plan_requantize_s8 op;
-    hb_const_copy(&op, record, sizeof op);
-    return hb_scale_ok(op.multiplier, op.shift)
-               ? check_counts(memory, &op.head, &op.quantised, op.count, 1u, 1u)
-               : HB_PLAN_FAULT_PARAMETER;
-}
-
-static void run_requantize(const HB_CONST uint8_t *record, const struct hb_kernel_memory *memory) {
-    struct hb_plan_requantize_s8 op;
-    hb_const_copy(&op, record, sizeof op);
-    const int8_t *input = (const int8_t *)(memory->arena + op.head.input);
-    int8_t *output = (int8_t *)(memory->arena + op.head.output);
-    for (uint32_t i = 0; i < op.count; i++) {
-        const int32_t value = input[i] - op.quantised.input_zero_point;
-        output[i] = hb_to_s8(hb_scale(value, op.multiplier, op.shift), &op.quantised);
-    }
-}
-
 static enum hb_plan_fault check_dequantize(const HB_CONST uint8_t *record,
                                            const struct hb_kernel_memory *memory) {
     struct hb_plan_dequantize_s8_f32 op;
@@ -83,8 +63,6 @@ static void run_dequantize(const HB_CONST uint8_t *record, const struct hb_kerne
 
 const struct hb_kernel hb_portable_quantize_f32_s8 = {
     HB_PLAN_QUANTIZE_F32_S8, sizeof(struct hb_plan_quantize_f32_s8), check_quantize, run_quantize};
-const struct hb_kernel hb_portable_requantize_s8 = {
-    HB_PLAN_REQUANTIZE_S8, sizeof(struct hb_plan_requantize_s8), check_requantize, run_requantize};
 const struct hb_kernel hb_portable_dequantize_s8_f32 = {HB_PLAN_DEQUANTIZE_S8_F32,
                                                         sizeof(struct hb_plan_dequantize_s8_f32),
                                                         check_dequantize, run_dequantize};
