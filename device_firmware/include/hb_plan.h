@@ -41,6 +41,7 @@ enum hb_plan_kind {
     HB_PLAN_FC_S8_DSP = 65,
     HB_PLAN_DEPTHWISE3X3_S8_DSP = 66,
     HB_PLAN_DEPTHWISE_S8_DSP = 67,
+    HB_PLAN_ADD_S8_DSP = 68,
     HB_PLAN_CONV_S8_MVE = 96,
     HB_PLAN_DEPTHWISE_3X3_S8_MVE = 97,
     HB_PLAN_DEPTHWISE_S8_MVE = 98,
@@ -462,6 +463,20 @@ struct hb_plan_depthwise_s8_dsp {
     uint32_t linear; /* 0: results below the output's zero point are clamped */
 };
 typedef char hb_plan_depthwise_s8_dsp_is_60_bytes[sizeof(struct hb_plan_depthwise_s8_dsp) == 60 ? 1 : -1];
+
+struct hb_plan_add_s8_dsp {
+    struct hb_plan_head head;
+    struct hb_plan_quantised quantised;
+    int16_t input_2_zero_point;
+    uint16_t halved; /* 1 or 2: the input that is only halved */
+    uint32_t input_2; /* arena offset */
+    uint32_t count;
+    int32_t other_multiplier; /* of the other input */
+    int32_t other_shift; /* to the right */
+    int32_t multiplier;
+    int32_t shift; /* to the right */
+};
+typedef char hb_plan_add_s8_dsp_is_48_bytes[sizeof(struct hb_plan_add_s8_dsp) == 48 ? 1 : -1];
 
 struct hb_plan_conv_s8_mve {
     struct hb_plan_head head;

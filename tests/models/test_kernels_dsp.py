@@ -192,6 +192,33 @@ def test_few_units_are_portable(dsp, tflm):
     assert_bit_exact(models.convolution(11, out_c=1), dsp, tflm, "conv_s8")
 
 
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize(
+    "scales", [(0.05, 0.02, 0.06), (0.02, 0.05, 0.06), (1.0, 0.001, 0.4), (0.05, 0.02, 1e-6)]
+)
+@pytest.mark.parametrize("zero_points", [(3, -7, 11), (-128, 127, 0), (127, -128, -128)])
+def test_add(activation, scales, zero_points, dsp, tflm):
+    data = models.add_twice(scales=scales, zero_points=zero_points, activation=activation)
+    assert planned(data).operators[1].kernel == "add_s8_dsp"
+    assert_bit_exact(data, dsp, tflm, "requantize_s8")
+
+
+def test_add_of_equal_scales_is_portable(dsp, tflm):
+    data = models.add_twice(scales=(0.05, 0.05, 0.05))
+    assert planned(data).operators[1].kernel == "add_s8"
+    assert_bit_exact(data, dsp, tflm, "requantize_s8")
+
+
+def test_add_of_every_pair_of_values(dsp, tflm):
+    """The second input is the first, requantised: over many scales every sum is met."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        a, b, c = (float(x) for x in rng.uniform(0.01, 0.1, 3))
+        zero_points = tuple(int(z) for z in rng.integers(-128, 128, 3))
+        data = models.add_twice(scales=(a, b, c), zero_points=zero_points)
+        assert_bit_exact(data, dsp, tflm, "requantize_s8")
+
+
 def convolution_of(weights: np.ndarray, bias: np.ndarray, scales: list[float]) -> bytes:
     """1 x 1, weights [out_c, in_c], one pixel row of 7, RELU, output scale 0.1."""
     model = ModelBuilder()
@@ -255,6 +282,7 @@ def test_fitted_constants_equal_the_reference_at_every_sum(seed):
 CONV = planned(models.convolution(1, in_c=5, out_c=5))
 DEPTHWISE = planned(models.convolution(1, depthwise=True, in_c=8, out_c=8))
 STRIDED = planned(models.convolution(1, depthwise=True, in_c=8, out_c=8, stride=(2, 2)))
+ADD = planned(models.add_twice())
 DENSE = planned(models.fully_connected(1, units=7))
 
 
@@ -275,6 +303,11 @@ DENSE = planned(models.fully_connected(1, units=7))
         (STRIDED, {"weights": 0x7FFFFFF0}, "constant"),
         (STRIDED, {"filters": 0x7FFFFFF0}, "constant"),
         (STRIDED, {"in_c": 4}, "shape"),
+        (ADD, {"input_2": 0x7FFFFFF0}, "tensor"),
+        (ADD, {"count": 0x7FFFFFFF}, "tensor"),
+        (ADD, {"shift": 24}, "parameter"),
+        (ADD, {"other_shift": 0}, "parameter"),
+        (ADD, {"halved": 0}, "parameter"),
         (DENSE, {"units": 3}, "shape"),
         (DENSE, {"depth": 0xFFFFFFFF}, "shape"),
         (DENSE, {"depth": 0x7FFFFFFC}, "tensor"),
@@ -282,8 +315,9 @@ DENSE = planned(models.fully_connected(1, units=7))
     ],
 )
 def test_hostile_records(plan, values, expected, dsp):
-    record = records()[plan.operators[0].kernel]
-    at = layout.packer(layout.HEADER.fields).size
+    *before, kernel = [op.kernel for op in plan.operators]
+    record = records()[kernel]
+    at = layout.packer(layout.HEADER.fields).size + sum(records()[k].bytes for k in before)
     known = layout.unpack(record.flat, plan.data, at)
     assert set(values) <= set(known)
     changed = layout.pack(record.flat, known | values)
@@ -299,11 +333,11 @@ def test_mutated_plans_never_leave_their_memory(tmp_path):
     flags = ["-O1", "-g", sanitizers, "-fno-sanitize-recover=all", "-DHB_WITH_DSP=1"]
     compile_c(program, [*SOURCES, Path(__file__).with_name("plan_fuzz.c")], flags)
     paths = []
-    for i, plan in enumerate((CONV, DEPTHWISE, STRIDED, DENSE)):
+    for i, plan in enumerate((CONV, DEPTHWISE, STRIDED, ADD, DENSE)):
         paths.append(tmp_path / f"{i}.plan")
         paths[-1].write_bytes(plan.data)
     done = subprocess.run(
-        [program, "5", "20000", *paths], capture_output=True, text=True, timeout=100, check=False
+        [program, "5", "10000", *paths], capture_output=True, text=True, timeout=100, check=False
     )
     assert done.returncode == 0, done.stderr
     reasons = {int(line.split()[1]) for line in done.stdout.splitlines()}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hilbench.models.planner import lower_weighted
+from hilbench.models.planner import lower_plain, lower_weighted
 from hilbench.models.planner.layout import QUANTISED, WINDOW, Field, numbers, record
 from hilbench.models.planner.lower import Constants, Context, Lowered
 from hilbench.models.planner.overlap import row_distance, window_distance
@@ -73,10 +73,27 @@ RECORDS: Final[tuple[Record, ...]] = (
             _LINEAR,
         ),
     ),
+    record(
+        68,
+        "add_s8_dsp",
+        QUANTISED,
+        fields=(
+            Field("i16", "input_2_zero_point"),
+            Field("u16", "halved", "1 or 2: the input that is only halved"),
+            Field("u32", "input_2", "arena offset"),
+            Field("u32", "count"),
+            Field("i32", "other_multiplier", "of the other input"),
+            Field("i32", "other_shift", "to the right"),
+            Field("i32", "multiplier"),
+            Field("i32", "shift", "to the right"),
+        ),
+    ),
 )
 
 _LIMIT: Final = 1 << 23  # of a sum: it is kept times 2^8 in 32 bits
 _MAX_RIGHT: Final = 15  # shift: the zero point times 2^(shift + 7) leaves room for the product
+_HALF: Final = (1 << 30, 0)  # multiplier and shift of the larger scale of an ADD
+_MAX_ADD_RIGHT: Final = 23  # the zero point times 2^shift leaves room for the sum
 _PIXELS: Final = 3  # of a convolution's tile
 _UNITS: Final = 4
 
@@ -346,7 +363,28 @@ def _depthwise(context: Context, operator: _Operator) -> Lowered | None:
     return Lowered("depthwise_s8_dsp", values, operator.macs, distances=distances)
 
 
+def add(context: Context) -> Lowered | None:
+    """ADD of equal shapes and different scales."""
+    low = lower_plain.add(context)
+    v = low.values
+    if low.record != "add_s8":
+        return None
+    factors = [(int(v[f"multiplier_{i}"]), int(v[f"shift_{i}"])) for i in (1, 2)]
+    if _HALF not in factors:
+        return None
+    halved = factors.index(_HALF)
+    multiplier, shift = factors[1 - halved]
+    if not (-_MAX_ADD_RIGHT <= shift <= -1 and -_MAX_ADD_RIGHT <= int(v["shift"]) <= -1):
+        return None
+    names = {f.name for f in QUANTISED.fields} | {"input_2_zero_point", "count", "multiplier"}
+    values = {name: value for name, value in v.items() if name in names}
+    values |= {"halved": halved + 1, "other_multiplier": multiplier, "other_shift": -shift}
+    values["shift"] = -int(v["shift"])
+    return Lowered("add_s8_dsp", values, low.macs, distances=low.distances)
+
+
 LOWERINGS: Final[dict[str, Lowering]] = {
+    "ADD": add,
     "CONV_2D": conv_2d,
     "DEPTHWISE_CONV_2D": depthwise_conv_2d,
     "FULLY_CONNECTED": fully_connected,

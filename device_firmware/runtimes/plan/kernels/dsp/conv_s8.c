@@ -138,8 +138,8 @@ static uint64_t window_taps(const struct hb_plan_window *w) {
     return (uint64_t)w->kernel_h * w->kernel_w * w->in_c;
 }
 
-static enum hb_plan_fault check(const HB_CONST uint8_t *record,
-                                const struct hb_kernel_memory *memory) {
+HB_COLD static enum hb_plan_fault check(const HB_CONST uint8_t *record,
+                                        const struct hb_kernel_memory *memory) {
     struct hb_plan_conv_s8_dsp op;
     hb_const_copy(&op, record, sizeof op);
     const struct hb_plan_window *w = &op.window;
@@ -169,15 +169,57 @@ static enum hb_plan_fault check(const HB_CONST uint8_t *record,
     return HB_PLAN_FAULT_NONE;
 }
 
-struct gather {
-    const struct hb_plan_window *w;
-    const int8_t *input;
-    int8_t *bytes; /* of one window, where its runs are not whole words */
-    int8_t zero_point;
-};
+/* Four values of each of three pixels: {0, 2} of each, then {1, 3} of each. */
+HB_NO_INLINE uint32_t *widen_three(uint32_t *to, const int8_t *from, uint32_t second,
+                                   uint32_t third, uint32_t groups) {
+    const int8_t *from_2 = from + second, *from_3 = from + third;
+#ifdef HB_DSP_ASM
+    __asm volatile(
+        "1:\n"
+        "ldr r4, [%[a]], #4\n ldr r5, [%[b]], #4\n ldr r6, [%[c]], #4\n"
+        "sxtb16 r8, r4\n sxtb16 r9, r5\n sxtb16 r10, r6\n"
+        "stm %[to]!, {r8-r10}\n"
+        "sxtb16 r4, r4, ror #8\n sxtb16 r5, r5, ror #8\n sxtb16 r6, r6, ror #8\n"
+        "stm %[to]!, {r4-r6}\n"
+        "subs %[n], %[n], #1\n"
+        "bne 1b\n"
+        : [to] "+r"(to), [a] "+r"(from), [b] "+r"(from_2), [c] "+r"(from_3), [n] "+r"(groups)
+        :
+        : "r4", "r5", "r6", "r8", "r9", "r10", "cc", "memory");
+#else
+    for (; groups > 0u; groups--, from += 4, from_2 += 4, from_3 += 4) {
+        const uint32_t words[PIXELS] = {hb_dsp_load(from), hb_dsp_load(from_2),
+                                        hb_dsp_load(from_3)};
+        for (int p = 0; p < PIXELS; p++, to++) {
+            to[0] = hb_dsp_even(words[p]);
+            to[PIXELS] = hb_dsp_odd(words[p]);
+        }
+        to += PIXELS;
+    }
+#endif
+    return to;
+}
 
-static uint32_t *widen(uint32_t *to, const int8_t *from, uint32_t groups) {
-    return hb_dsp_widen(to, from, groups, PIXELS, 2 * PIXELS);
+/* The same of one pixel, as every third word. `from` is aligned. */
+HB_NO_INLINE uint32_t *widen(uint32_t *to, const int8_t *from, uint32_t groups) {
+#ifdef HB_DSP_ASM
+#define WIDEN(word, at)                                                                            \
+    "sxtb16 r12, " #word "\n sxtb16 " #word ", " #word ", ror #8\n"                                \
+    "str r12, [%[to], #" #at "]\n str " #word ", [%[to], #" #at " + 12]\n"
+    for (; groups >= 4u; groups -= 4u) {
+        __asm volatile("ldm %[from]!, {r4, r5, r6, r8}\n" WIDEN(r4, 0) WIDEN(r5, 24) WIDEN(r6, 48)
+                           WIDEN(r8, 72) "adds %[to], %[to], #96\n"
+                       : [to] "+r"(to), [from] "+r"(from)
+                       :
+                       : "r4", "r5", "r6", "r8", "r12", "cc", "memory");
+    }
+#endif
+    for (; groups > 0u; groups--, from += 4, to += 2 * PIXELS) {
+        const uint32_t bytes = hb_dsp_load(from);
+        to[0] = hb_dsp_even(bytes);
+        to[PIXELS] = hb_dsp_odd(bytes);
+    }
+    return to;
 }
 
 static uint32_t *pad_words(uint32_t *to, int8_t value, uint32_t groups) {
@@ -189,72 +231,143 @@ static uint32_t *pad_words(uint32_t *to, int8_t value, uint32_t groups) {
     return to;
 }
 
-HB_INLINE int8_t *copy_bytes(int8_t *to, const int8_t *from, int32_t count) {
-    for (; count >= 4; count -= 4, to += 4, from += 4) {
+HB_INLINE int8_t *copy_bytes(int8_t *to, const int8_t *from, uint32_t count) {
+    for (uint32_t words = count / 4u; words > 0u; words--, to += 4, from += 4) {
         memcpy(to, from, 4);
     }
-    for (; count > 0; count--) {
-        *to++ = *from++;
+    if ((count & 2u) != 0u) {
+        memcpy(to, from, 2);
+        to += 2;
+        from += 2;
+    }
+    if ((count & 1u) != 0u) {
+        *to++ = *from;
     }
     return to;
 }
 
-HB_INLINE int8_t *pad_bytes(int8_t *to, int8_t value, int32_t count) {
-    for (; count > 0; count--) {
+static int8_t *pad_bytes(int8_t *to, int8_t value, uint32_t count) {
+    for (; count > 0u; count--) {
         *to++ = value;
     }
     return to;
 }
 
-/* One row of a window: `before` taps of padding, `inside` taps `step` values apart, `after`. */
-struct row {
-    const int8_t *from;
-    int32_t before, inside, after, step;
+/* Offsets wrap: one that lies in the padding is never used. */
+struct gather {
+    const struct hb_plan_window *w;
+    const int8_t *input;
+    int8_t *bytes;      /* of one window, where its taps are not whole words */
+    int32_t y_whole;    /* windows from 0 to here */
+    int32_t x_whole;    /* and here do not reach over the border */
+    uint32_t tap_step;  /* in bytes */
+    uint32_t line_step; /* from a line of the window to the next one */
+    uint32_t run;       /* bytes of a line of the window, its taps being neighbours */
+    uint32_t taps;      /* bytes of the window */
+    int8_t zero_point;
 };
 
-HB_INLINE struct row row_at(const struct gather *g, int32_t y, int32_t x, struct hb_taps taps) {
-    const struct hb_plan_window *w = g->w;
-    struct row row = {g->input, w->kernel_w, 0, 0, 0};
-    if (y >= 0 && y < w->in_h && taps.end > taps.begin) {
-        row.from += ((size_t)y * w->in_w + (size_t)(x + taps.begin * w->dilation_w)) * w->in_c;
-        row.before = taps.begin;
-        row.inside = taps.end - taps.begin;
-        row.after = w->kernel_w - taps.end;
-        row.step = w->dilation_w * w->in_c;
-    }
-    return row;
+/* Where a window begins. */
+struct origin {
+    int32_t y, x;
+    uint32_t at; /* in bytes of the input */
+};
+
+HB_INLINE bool is_whole(const struct gather *g, const struct origin *o) {
+    return o->y >= 0 && o->y <= g->y_whole && o->x >= 0 && o->x <= g->x_whole;
 }
 
-/* The window of one pixel as every third word of `to`. */
-static void gather_pixel(const struct gather *g, int32_t y, int32_t x, uint32_t *to) {
+static struct origin origin_at(const struct hb_plan_window *w, int32_t y) {
+    const struct origin o = {y, -w->pad_left,
+                             ((uint32_t)y * w->in_w - (uint32_t)w->pad_left) * w->in_c};
+    return o;
+}
+
+static void to_next(const struct hb_plan_window *w, struct origin *o) {
+    o->x += w->stride_w;
+    o->at += (uint32_t)w->stride_w * w->in_c;
+    if (o->x + w->pad_left == w->out_w * w->stride_w) {
+        *o = origin_at(w, o->y + w->stride_h);
+    }
+}
+
+/* A window by words: its taps are a multiple of four values. */
+static void gather_words(const struct gather *g, const struct origin *o, uint32_t *to) {
     const struct hb_plan_window *w = g->w;
-    const int32_t in_c = w->in_c;
-    const struct hb_taps taps = hb_taps_inside(x, w->kernel_w, w->dilation_w, w->in_w);
-    int8_t *bytes = g->bytes;
-    for (int32_t i = 0; i < w->kernel_h; i++, y += w->dilation_h) {
-        struct row row = row_at(g, y, x, taps);
-        int32_t run = in_c;
-        if (w->dilation_w == 1u) { /* neighbouring taps are one run */
-            run = row.inside * in_c;
-            row.inside = row.inside > 0 ? 1 : 0;
+    const struct hb_taps taps = hb_taps_inside(o->x, w->kernel_w, w->dilation_w, w->in_w);
+    const uint32_t begin = (uint32_t)taps.begin, end = (uint32_t)taps.end;
+    const uint32_t tap = w->in_c / 4u;
+    const int8_t *bytes = g->input;
+    uint32_t at = o->at;
+    int32_t y = o->y;
+    for (uint32_t i = 0; i < w->kernel_h; i++, y += w->dilation_h, at += g->line_step) {
+        if (y < 0 || y >= w->in_h || begin == end) {
+            to = pad_words(to, g->zero_point, g->run / 4u);
+            continue;
         }
-        if (in_c % 4 == 0) {
-            to = pad_words(to, g->zero_point, (uint32_t)(row.before * in_c) / 4u);
-            for (; row.inside > 0; row.inside--, row.from += row.step) {
-                to = widen(to, row.from, (uint32_t)run / 4u);
-            }
-            to = pad_words(to, g->zero_point, (uint32_t)(row.after * in_c) / 4u);
+        to = pad_words(to, g->zero_point, begin * tap);
+        if (w->dilation_w == 1u) {
+            to = widen(to, bytes + (uint32_t)(at + begin * w->in_c), (end - begin) * tap);
         } else {
-            bytes = pad_bytes(bytes, g->zero_point, row.before * in_c);
-            for (; row.inside > 0; row.inside--, row.from += row.step) {
-                bytes = copy_bytes(bytes, row.from, run);
+            for (uint32_t k = begin; k < end; k++) {
+                to = widen(to, bytes + (uint32_t)(at + k * g->tap_step), tap);
             }
-            bytes = pad_bytes(bytes, g->zero_point, row.after * in_c);
+        }
+        to = pad_words(to, g->zero_point, (w->kernel_w - end) * tap);
+    }
+}
+
+/* A window by bytes, and then its words. */
+static void gather_bytes(const struct gather *g, const struct origin *o, uint32_t *to) {
+    const struct hb_plan_window *w = g->w;
+    int8_t *bytes = g->bytes;
+    uint32_t at = o->at;
+    if (is_whole(g, o)) {
+        for (uint32_t i = 0; i < w->kernel_h; i++, at += g->line_step) {
+            bytes = copy_bytes(bytes, g->input + at, g->run);
+        }
+    } else {
+        const struct hb_taps taps = hb_taps_inside(o->x, w->kernel_w, w->dilation_w, w->in_w);
+        int32_t y = o->y;
+        for (uint32_t i = 0; i < w->kernel_h; i++, y += w->dilation_h, at += g->line_step) {
+            const bool outside = y < 0 || y >= w->in_h;
+            const uint32_t begin = outside ? w->kernel_w : (uint32_t)taps.begin;
+            const uint32_t end = outside ? w->kernel_w : (uint32_t)taps.end;
+            bytes = pad_bytes(bytes, g->zero_point, begin * w->in_c);
+            for (uint32_t k = begin; k < end; k++) {
+                bytes = copy_bytes(bytes, g->input + (uint32_t)(at + k * g->tap_step), w->in_c);
+            }
+            bytes = pad_bytes(bytes, g->zero_point, (w->kernel_w - end) * w->in_c);
         }
     }
-    if (in_c % 4 != 0) {
-        bytes = pad_bytes(bytes, 0, (int32_t)(-(uintptr_t)bytes % 4u));
-        widen(to, g->bytes, (uint32_t)(bytes - g->bytes) / 4u);
+    pad_bytes(bytes, 0, (0u - g->taps) % 4u);
+    widen(to, g->bytes, (g->taps + 3u) / 4u);
+}
+
+/* The windows of the next three pixels; beyond the last pixel, its window again. */
+static void gather_tile(const struct gather *g, struct origin *next, uint32_t pixels,
+                        uint32_t *to) {
+    const struct hb_plan_window *w = g->w;
+    struct origin origins[PIXELS];
+    bool whole = w->in_c % 4u == 0u;
+    for (uint32_t p = 0; p < PIXELS; p++) {
+        origins[p] = *next;
+        whole = whole && is_whole(g, next);
+        if (p + 1u < pixels || p + 1u == PIXELS) {
+            to_next(w, next);
+        }
+    }
+    if (whole) {
+        const int8_t *from = g->input + origins[0].at;
+        const uint32_t second = origins[1].at - origins[0].at;
+        const uint32_t third = origins[2].at - origins[0].at;
+        for (uint32_t i = w->kernel_h; i > 0u; i--, from += g->line_step) {
+            to = widen_three(to, from, second, third, g->run / 4u);
+        }
+        return;
+    }
+    for (uint32_t p = 0; p < PIXELS; p++) {
+        (w->in_c % 4u == 0u ? gather_words : gather_bytes)(g, &origins[p], to + p);
     }
 }
 
@@ -270,35 +383,32 @@ static void run(const HB_CONST uint8_t *record, const struct hb_kernel_memory *m
     t.linear = op.linear;
     const uint8_t *filters = memory->constants + op.filters;
     const uint8_t *pairs_end = filters + (size_t)(w->out_c / 2u) * FILTER_BYTES(t.groups);
-    const struct gather g = {w, (const int8_t *)(memory->arena + op.head.input),
-                             (int8_t *)(values + 2u * PIXELS * t.groups),
-                             (int8_t)op.quantised.input_zero_point};
-    const uint32_t pixels = (uint32_t)w->out_h * w->out_w;
-    int32_t y = -w->pad_top, x = -w->pad_left;
-    uint32_t column = 0;
-    for (uint32_t done = 0; done < pixels; done += PIXELS) {
+    const struct gather g = {
+        .w = w,
+        .input = (const int8_t *)(memory->arena + op.head.input),
+        .bytes = (int8_t *)(values + 2u * PIXELS * t.groups),
+        .y_whole = w->in_h - 1 - (w->kernel_h - 1) * w->dilation_h,
+        .x_whole = w->dilation_w == 1u ? w->in_w - w->kernel_w : -1, /* -1: never */
+        .tap_step = (uint32_t)w->dilation_w * w->in_c,
+        .line_step = (uint32_t)w->dilation_h * w->in_w * w->in_c,
+        .run = (uint32_t)w->kernel_w * w->in_c,
+        .taps = (uint32_t)window_taps(w),
+        .zero_point = (int8_t)op.quantised.input_zero_point,
+    };
+    struct origin next = origin_at(w, -w->pad_top);
+    for (uint32_t left = (uint32_t)w->out_h * w->out_w; left > 0u;) {
+        const uint32_t pixels = left < PIXELS ? left : PIXELS;
+        gather_tile(&g, &next, pixels, values);
         for (uint32_t p = 0; p < PIXELS; p++) {
-            /* The last tile may repeat its last pixel. */
-            const bool repeat = done + p >= pixels;
-            t.outputs[p] = repeat ? t.outputs[p - 1u] : output + (size_t)(done + p) * w->out_c;
-            if (repeat) {
-                for (uint32_t i = 0; i < 2u * t.groups; i++) {
-                    values[i * PIXELS + p] = values[i * PIXELS + p - 1u];
-                }
-                continue;
-            }
-            gather_pixel(&g, y, x, values + p);
-            x += w->stride_w;
-            if (++column == w->out_w) {
-                column = 0;
-                x = -w->pad_left;
-                y += w->stride_h;
-            }
+            t.outputs[p] = output;
+            output += p + 1u < pixels ? w->out_c : 0u;
         }
+        output += w->out_c;
+        left -= pixels;
         t.filters = filters;
         t.filters_end = pairs_end;
         run_tile(&t);
-        if (w->out_c % 2u != 0u) {
+        if (w->out_c % 2u != 0u) { /* the last filter begins one channel earlier */
             for (uint32_t p = 0; p < PIXELS; p++) {
                 t.outputs[p] += w->out_c - 2u;
             }
@@ -307,7 +417,8 @@ static void run(const HB_CONST uint8_t *record, const struct hb_kernel_memory *m
             run_tile(&t);
         }
     }
-    hb_dsp_clamp(output, (uint32_t)hb_window_out(w), &op.quantised);
+    hb_dsp_clamp((int8_t *)(memory->arena + op.head.output), (uint32_t)hb_window_out(w),
+                 &op.quantised);
 }
 
 const struct hb_kernel hb_dsp_conv_s8 = {HB_PLAN_CONV_S8_DSP, sizeof(struct hb_plan_conv_s8_dsp),

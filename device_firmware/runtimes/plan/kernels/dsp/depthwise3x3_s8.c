@@ -199,8 +199,8 @@ static uint32_t ring_words(const struct axes *a) {
     return (a->out_length + 1u) / 2u + 1u;
 }
 
-static enum hb_plan_fault check(const HB_CONST uint8_t *record,
-                                const struct hb_kernel_memory *memory) {
+HB_COLD static enum hb_plan_fault check(const HB_CONST uint8_t *record,
+                                        const struct hb_kernel_memory *memory) {
     struct hb_plan_depthwise3x3_s8_dsp op;
     hb_const_copy(&op, record, sizeof op);
     const struct hb_plan_window *w = &op.window;

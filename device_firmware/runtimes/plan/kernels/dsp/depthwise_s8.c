@@ -12,8 +12,8 @@ struct filter {
     struct hb_dsp_scale scale;
 };
 
-static enum hb_plan_fault check(const HB_CONST uint8_t *record,
-                                const struct hb_kernel_memory *memory) {
+HB_COLD static enum hb_plan_fault check(const HB_CONST uint8_t *record,
+                                        const struct hb_kernel_memory *memory) {
     struct hb_plan_depthwise_s8_dsp op;
     hb_const_copy(&op, record, sizeof op);
     const struct hb_plan_window *w = &op.window;

@@ -23,6 +23,13 @@
 #define HB_DSP_ASM 1
 #endif
 
+/* Run once: small, not fast. */
+#ifdef __GNUC__
+#define HB_COLD __attribute__((cold))
+#else
+#define HB_COLD
+#endif
+
 struct hb_dsp_scale {
     int32_t multiplier;
     int32_t addend;
@@ -169,18 +176,6 @@ static inline void hb_dsp_clamp(int8_t *x, uint32_t count, const struct hb_plan_
     for (const int8_t *const end = x + count; x != end; x++) {
         *x = (int8_t)hb_clamp(*x, q->minimum, q->maximum);
     }
-}
-
-/* int8 to int16, four values to two words: {0, 2} to `to`, {1, 3} `odd` words behind it; the next
- * four go `step` words further. Returns where they would. */
-HB_INLINE uint32_t *hb_dsp_widen(uint32_t *to, const int8_t *from, uint32_t groups, int odd,
-                                 int step) {
-    for (; groups > 0u; groups--, from += 4, to += step) {
-        const uint32_t bytes = hb_dsp_load(from);
-        to[0] = hb_dsp_even(bytes);
-        to[odd] = hb_dsp_odd(bytes);
-    }
-    return to;
 }
 
 #endif

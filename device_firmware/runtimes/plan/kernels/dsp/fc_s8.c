@@ -104,8 +104,8 @@ static void run_units(int8_t *output, const uint8_t *filters, const uint8_t *fil
 
 #endif
 
-static enum hb_plan_fault check(const HB_CONST uint8_t *record,
-                                const struct hb_kernel_memory *memory) {
+HB_COLD static enum hb_plan_fault check(const HB_CONST uint8_t *record,
+                                        const struct hb_kernel_memory *memory) {
     struct hb_plan_fc_s8_dsp op;
     hb_const_copy(&op, record, sizeof op);
     if (op.rows == 0u || op.depth == 0u || op.units < UNITS || op.depth > INT32_MAX) {

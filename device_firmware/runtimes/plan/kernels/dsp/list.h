@@ -3,4 +3,5 @@
     X(conv_s8)                                                                                     \
     X(fc_s8)                                                                                       \
     X(depthwise3x3_s8)                                                                             \
-    X(depthwise_s8)
+    X(depthwise_s8)                                                                                \
+    X(add_s8)
