@@ -3,9 +3,10 @@
 Every model on emulated Cortex-M3, M4, M7, M33 and M55 under icount: instructions of one inference that
 may destroy its input, deterministic; instructions are not cycles. Outputs must equal TensorFlow Lite
 Micro's bit by bit, or there is no figure. Arena: input, output and scratch included. Flash: of the
-objects as compiled for the Cortex-M4F and M55. TensorFlow Lite Micro itself is measured beside it on
-boards whose firmware has it (docs/runtimes.md), otherwise its figures are the published ones of the
-data folder (TFLM 2026-08-20 with CMSIS-NN 2026-07-15, GCC 12.2 -O3, the same emulators).
+objects as compiled for the Cortex-M4F and M55. TensorFlow Lite Micro itself is measured in the same
+run on the boards for which an image with it is built (docs/runtimes.md: hilbench build --port
+mps2-an386-flash --runtime tflm ...), otherwise its figures are the published ones of the data folder
+(TFLM 2026-08-20 with CMSIS-NN 2026-07-15, GCC 12.2 -O3, the same emulators).
 
     python benchmarks/bench_runtime.py [--board m4 ...] [--operators]
 """
@@ -17,7 +18,7 @@ import json
 import platform
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +28,17 @@ from rich.table import Table
 
 import hilbench
 from hilbench.bench import run_suite
+from hilbench.board.images import find_image
 from hilbench.config import load_boards
 from hilbench.errors import (
     EXIT_COULD_NOT_MEASURE,
     EXIT_PASS,
     EXIT_REGRESSION,
     HilbenchError,
+    ImageError,
 )
 from hilbench.measurement.memory import image_memory
+from hilbench.models.payload import takes_tflite
 from hilbench.models.planner import plan_model
 from hilbench.models.tflite_file import read_model
 from hilbench.records import BoardConfig, SuiteConfig, VariantConfig, VectorsConfig
@@ -127,6 +131,28 @@ def suite(folder: Path) -> SuiteConfig:
     )
 
 
+def with_tflm(boards: list[BoardConfig]) -> tuple[list[BoardConfig], list[str]]:
+    """Return the same boards with TensorFlow Lite Micro, as far as images are built, and why not."""
+    found, absent = [], []
+    for board in boards:
+        machine = (("machine", board.firmware.removesuffix("-flash")),)
+        firmware = f"{board.firmware}-tflm"
+        try:
+            find_image(firmware)
+        except ImageError as error:
+            absent.append(str(error))
+            continue
+        found.append(
+            replace(
+                board,
+                id=f"{board.id}-tflm",
+                firmware=firmware,
+                emulator_args=board.emulator_args or machine,
+            )
+        )
+    return found, absent
+
+
 def measure(boards: list[BoardConfig]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return a row per board and model, and a row per operator.
 
@@ -147,14 +173,32 @@ def measure(boards: list[BoardConfig]) -> tuple[list[dict[str, Any]], list[dict[
                 f"operator with: hilbench diff MODEL --board {row.board}"
             )
     columns = ["board", "variant", "runtime", "kernels", "latency_min", "latency_resolution"]
-    columns += ["arena_bytes", "plan_bytes", "stack_used_bytes", "vector_bytes"]
+    columns += ["arena_bytes", "plan_bytes", "stack_used_bytes", "vector_bytes", "flash_bytes"]
     names = {board: name for name, board in BOARDS.items()}
+    names |= {f"{board}-tflm": name for board, name in names.items()}
+    frame["runtime"] = frame["runtime"].astype(str)
+    operators = operators.assign(
+        runtime=operators["board"].map(dict(zip(frame["board"], frame["runtime"], strict=True)))
+    )
     rows = frame[columns].replace({"board": names}).to_dict("records")
     return rows, operators.replace({"board": names}).to_dict("records")
 
 
+def tflm_figures(rows: list[dict[str, Any]]) -> dict[tuple[str, str], tuple[float, int]]:
+    """Return (board, model) -> millions of instructions, arena: measured, else published."""
+    known = {(b, name): of for name, f in FIGURES.items() for b, of in f.tflm.items()}
+    return known | {
+        (row["board"], row["variant"]): (row["latency_min"] / MILLION, int(row["arena_bytes"]))
+        for row in rows
+        if takes_tflite(row["runtime"])
+    }
+
+
 def print_models(console: Console, rows: list[dict[str, Any]]) -> bool:
     """Print instructions and arena beside figures and goals; True when every goal is met."""
+    theirs = tflm_figures(rows)
+    measured = [row for row in rows if takes_tflite(row["runtime"])]
+    rows = [row for row in rows if not takes_tflite(row["runtime"])]
     macs = {
         name: sum(o.macs for o in plan_model(read_model(MODELS / f.file)).operators)
         for name, f in FIGURES.items()
@@ -171,7 +215,7 @@ def print_models(console: Console, rows: list[dict[str, Any]]) -> bool:
     for row in rows:
         figures, board = FIGURES[row["variant"]], row["board"]
         spent = row["latency_min"] / MILLION
-        goal, tflm = figures.goal.get(board), figures.tflm.get(board)
+        goal, tflm = figures.goal.get(board), theirs.get((board, row["variant"]))
         within = goal is None or spent <= goal
         small = row["arena_bytes"] <= figures.arena_goal and row["stack_used_bytes"] <= STACK_GOAL
         met &= within and small
@@ -187,11 +231,22 @@ def print_models(console: Console, rows: list[dict[str, Any]]) -> bool:
         )  # fmt: skip
     console.print(table)
     spent_on = {(row["board"], row["variant"]): row["latency_min"] for row in rows}
-    for name, figures in FIGURES.items():
+    for name in FIGURES:
         if {("m4", name), ("m55", name)} <= spent_on.keys():
             ours = spent_on["m4", name] / spent_on["m55", name]
-            theirs = figures.tflm["m4"][0] / figures.tflm["m55"][0]
-            console.print(f"{name}: M4 / M55 {ours:.2f}, with TFLM {theirs:.2f}", highlight=False)
+            ratio = theirs["m4", name][0] / theirs["m55", name][0]
+            console.print(f"{name}: M4 / M55 {ours:.2f}, with TFLM {ratio:.2f}", highlight=False)
+    for board in dict.fromkeys(row["board"] for row in measured):
+        one = next(row for row in measured if row["board"] == board)
+        console.print(
+            f"{board}: {one['runtime']}, kernels {one['kernels']}, measured in this run; its image "
+            f"takes {one['flash_bytes']:,.0f} bytes of flash",
+            highlight=False,
+        )
+    if not measured:
+        console.print(
+            "TFLM: published figures, no image with it is built (docs/runtimes.md)", highlight=False
+        )
     return met
 
 
@@ -218,12 +273,15 @@ def print_flash(console: Console, sizes: dict[str, dict[str, int]]) -> bool:
 def print_operators(console: Console, rows: list[dict[str, Any]]) -> None:
     """Print instructions per operator, profiling included."""
     table = Table(title="operators")
-    for title in ("board", "model", "#", "operator", "kernel", "MACs", "instr", "instr/MAC"):
+    for title in (
+        "board", "runtime", "model", "#", "operator", "kernel", "MACs", "instr", "instr/MAC",
+    ):  # fmt: skip
         table.add_column(title, justify="right" if title in {"#", "MACs", "instr"} else "left")
     for row in rows:
         macs, spent = row["macs"], row["latency"]
         table.add_row(
-            row["board"], row["variant"], str(row["operator"]), row["name"], row["kernel"],
+            row["board"], row["runtime"], row["variant"], str(row["operator"]), row["name"],
+            row["kernel"],
             f"{macs:,.0f}", f"{spent:,.0f}", f"{spent / macs:.2f}" if macs else "",
         )  # fmt: skip
     console.print(table)
@@ -241,7 +299,9 @@ def main(argv: list[str] | None = None) -> int:
         return EXIT_COULD_NOT_MEASURE
     known = load_boards(ROOT / "boards.toml")
     try:
-        rows, operators = measure([known[BOARDS[name]] for name in args.board or BOARDS])
+        boards = [known[BOARDS[name]] for name in args.board or BOARDS]
+        tflm, absent = with_tflm(boards)
+        rows, operators = measure(boards + tflm)
         flash = {
             "m4": flash_by_object("mps2-an386", "dsp"),
             "m55": flash_by_object("mps3-an547", "mve"),
@@ -250,6 +310,8 @@ def main(argv: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return EXIT_COULD_NOT_MEASURE
     met = print_models(console, rows)
+    for reason in absent if tflm else ():
+        console.print(f"TFLM left out: {reason}", highlight=False, soft_wrap=True)
     if args.operators:
         print_operators(console, operators)
     met &= print_flash(console, flash)

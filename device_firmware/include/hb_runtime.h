@@ -35,8 +35,8 @@ struct hb_runtime_fault {
 const char *hb_runtime_name(void);    /* e.g. "plan 1" */
 const char *hb_runtime_kernels(void); /* e.g. "portable" */
 
-/* The same two texts by names that are in the image's symbol table: the host reads there what it has
- * to prepare before anything is flashed. */
+/* The same two texts by names that are in the image's symbol table: the host reads there what it
+ * has to prepare before anything is flashed. */
 extern const char hb_runtime_text[], hb_kernels_name[];
 
 /* Loads the model in [model, model + length), which stays where it is, with working memory
