@@ -11,7 +11,7 @@ import pytest
 from builders import operator_models as models
 from builders.host_runtime import SOURCES, HostRuntime, RuntimeFaultError, compile_c
 from hilbench.models.planner import layout, plan_model
-from hilbench.models.planner.sets import records
+from hilbench.models.planner.sets import kernel_sets, records
 from hilbench.models.tflite_file import parse_model
 from hilbench.records import Plan
 
@@ -27,6 +27,13 @@ def plan(data: bytes) -> Plan:
 
 CONV = plan(models.convolution(1))
 ADD = plan(models.add_twice())
+TABLE = plan(models.unary("QUANTIZE", scales=(0.05, 0.1)))
+BINARY = plan(models.binary("SUB", shapes=((2, 3, 4), (3, 1))))
+CONSTANT = plan(models.binary("SUB", shapes=((2, 3, 4), (3, 1)), constant=1))
+COPY = plan(models.transpose((3, 4, 5), [0, 2, 1]))
+MEAN = plan(models.mean(shape=(2, 3, 4, 5), axes=(1, 3)))
+HYBRID = plan(models.fully_connected(1, "float32", hybrid=True))
+CONV_HYBRID = plan(models.convolution(1, "float32", hybrid=True))
 
 
 def changed(original: Plan, fields: tuple[layout.Field, ...], at: int, **values: int) -> bytes:
@@ -113,6 +120,59 @@ def test_record(values, expected, runtime):
     assert fault(runtime, data, CONV.arena_bytes) == (BAD_MODEL, reason(expected), RECORDS_AT)
 
 
+@pytest.mark.parametrize(
+    ("plan", "values", "expected"),
+    [
+        (TABLE, {"table": 0x7FFFFFF0}, "constant"),
+        (TABLE, {"table": 16}, "constant"),
+        (TABLE, {"count": 0xFFFFFFFF}, "tensor"),
+        (BINARY, {"mode": 6}, "shape"),
+        (BINARY, {"constant": 2}, "shape"),
+        (BINARY, {"size_3": 0}, "shape"),
+        (BINARY, {"size_3": 0xFFFFFFFF}, "tensor"),
+        (BINARY, {"size_0": 0xFFFFFFFF, "size_3": 0xFFFFFFFF}, "tensor"),
+        (BINARY, {"stride_1_3": 0xFFFFFFFF}, "tensor"),
+        (BINARY, {"stride_2_2": 0x7FFFFFFF}, "tensor"),
+        (BINARY, {"input_2": 4}, "tensor"),
+        (BINARY, {"constant": 1, "input_2": 0x7FFFFFF0}, "constant"),
+        (BINARY, {"input_2_zero_point": 128}, "parameter"),
+        (BINARY, {"shift_2": 1}, "parameter"),
+        (CONSTANT, {"stride_2_3": 2}, "constant"),
+        (COPY, {"block": 0}, "shape"),
+        (COPY, {"block": 0xFFFFFFFF}, "shape"),
+        (COPY, {"size_0": 0}, "shape"),
+        (COPY, {"size_0": 0xFFFFFFFF}, "shape"),
+        (COPY, {"size_4": 2**31, "size_3": 2**31, "size_2": 4}, "shape"),
+        (COPY, {"in_offset": 0x7FFFFFFF}, "tensor"),
+        (COPY, {"out_offset": COPY.arena_bytes}, "tensor"),
+        (COPY, {"in_stride_4": -(2**31)}, "tensor"),
+        (COPY, {"out_stride_4": 2**31 - 1}, "tensor"),
+        (COPY, {"out_stride_4": -12}, "tensor"),
+        (COPY, {"fill_bytes": 0x7FFFFFFF}, "tensor"),
+        (MEAN, {"kept_0": 0}, "shape"),
+        (MEAN, {"summed_1": 0xFFFFFFFF}, "shape"),
+        (MEAN, {"kept_1": 0xFFFFFFFF}, "shape"),
+        (MEAN, {"kept_stride_0": 0xFFFFFFFF}, "tensor"),
+        (MEAN, {"summed_stride_1": 0x10000}, "tensor"),
+        (HYBRID, {"scratch": 8}, "tensor"),
+        (HYBRID, {"scratch": HYBRID.arena_bytes}, "tensor"),
+        (HYBRID, {"depth": 0x80000000}, "shape"),
+        (HYBRID, {"asymmetric": 2}, "shape"),
+        (HYBRID, {"weights": 0x7FFFFFF0}, "constant"),
+        (HYBRID, {"weight_scales": 0x7FFFFFF0}, "constant"),
+        (CONV_HYBRID, {"scratch": CONV_HYBRID.arena_bytes}, "tensor"),
+        (CONV_HYBRID, {"asymmetric": 2}, "shape"),
+        (CONV_HYBRID, {"kernel_h": 0}, "shape"),
+        (CONV_HYBRID, {"out_c": 0xFFFF}, "tensor"),
+        (CONV_HYBRID, {"weight_scales": 0x7FFFFFF0}, "constant"),
+    ],
+)
+def test_record_of_other_kernels(plan, values, expected, runtime):
+    flat = records()[plan.operators[0].kernel].flat
+    data = changed(plan, flat, RECORDS_AT, **values)
+    assert fault(runtime, data, plan.arena_bytes) == (BAD_MODEL, reason(expected), RECORDS_AT)
+
+
 def test_the_last_operator_is_checked_before_the_first_runs(runtime):
     at = RECORDS_AT + records()["lut_s8"].bytes
     data = changed(ADD, records()["add_s8"].flat, at, shift_1=1)
@@ -179,13 +239,30 @@ def test_mutated_plans_under_the_sanitizers(tmp_path):
         "fc_f32": plan(models.fully_connected(1, "float32")),
         "add_f32": plan(models.add_twice("float32")),
         "average_f32": plan(models.pool("float32")),
+        "max_f32": plan(models.pool("float32", kind="MAX_POOL_2D")),
         "mean_f32": plan(models.mean("float32")),
         "softmax_f32": plan(models.softmax("float32")),
+        "table": plan(models.unary("TANH", scales=(0.05, 1 / 128), zero_points=(3, 0))),
+        "unary_f32": plan(models.unary("TANH", ("float32", "float32"))),
+        "binary": BINARY,
+        "constant": CONSTANT,
+        "binary_f32": plan(models.binary("MUL", "float32", shapes=((2, 3, 4), (3, 1)))),
+        "copy": COPY,
+        "strided": plan(models.strided_slice((6, 5), ([5, 3], [0, 0], [-2, -1]), (3, 3))),
+        "split": plan(models.split((1, 4, 6, 8), 2, 3)),
+        "mean_2": MEAN,
+        "fc_hybrid": HYBRID,
+        "conv_hybrid": plan(models.convolution(1, "float32", hybrid=True)),
+        "depthwise_hybrid": plan(
+            models.convolution(1, "float32", depthwise=True, in_c=2, hybrid=True)
+        ),
     }
+    kernels = {operator.kernel for planned in plans.values() for operator in planned.operators}
+    assert kernels == {record.name for record in kernel_sets()["portable"].records}
     for name, planned in plans.items():
         (tmp_path / name).write_bytes(planned.data)
     done = subprocess.run(
-        [program, "1", "8000", *(tmp_path / name for name in plans)],
+        [program, "1", "12000", *(tmp_path / name for name in plans)],
         capture_output=True,
         text=True,
         timeout=120,

@@ -116,6 +116,15 @@ def test_dynamic_range_fully_connected(asymmetric, shape, distribution, runtime,
         assert_close(data, runtime, reference, *distribution)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_dynamic_range_of_what_is_no_number(value, runtime):
+    x = np.ones((1, 1, 37), np.float32)
+    x[0, 0, 5] = value
+    for asymmetric in (False, True):
+        data = models.fully_connected(1, "float32", hybrid=True, asymmetric=asymmetric)
+        assert np.isnan(runtime.run(plan(data), x)).all()
+
+
 @pytest.mark.parametrize("per_channel", [False, True])
 @pytest.mark.parametrize("padding", ["SAME", "VALID"])
 @pytest.mark.parametrize("distribution", [(1.0, 0.0), (0.01, 5.0), (3.0, -40.0), (0.0, 0.0)])

@@ -29,7 +29,7 @@ static inline int32_t hb_zero_point(double minimum, double maximum, double scale
     /* the one whose terms are smaller has the smaller error */
     const double zero_point =
         128.0 - minimum / scale < 127.0 + maximum / scale ? from_minimum : from_maximum;
-    if (zero_point <= -128.0) {
+    if (!(zero_point > -128.0)) { /* not a number, too */
         return -128;
     }
     if (zero_point >= 127.0) {
