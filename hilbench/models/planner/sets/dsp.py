@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hilbench.models.planner import lower_plain, lower_weighted
+from hilbench.models.planner import lower_binary, lower_weighted
 from hilbench.models.planner.layout import QUANTISED, WINDOW, Field, numbers, record
 from hilbench.models.planner.lower import Constants, Context, Lowered
 from hilbench.models.planner.overlap import row_distance, window_distance
@@ -365,7 +365,9 @@ def _depthwise(context: Context, operator: _Operator) -> Lowered | None:
 
 def add(context: Context) -> Lowered | None:
     """ADD of equal shapes and different scales."""
-    low = lower_plain.add(context)
+    if context.is_float:
+        return None
+    low = lower_binary.binary(replace(context, constants=Constants()))
     v = low.values
     if low.record != "add_s8":
         return None
