@@ -8,6 +8,7 @@ from typing import Literal
 from hilbench.report._page import Table, figure, folded, paragraph
 from hilbench.report.charts import Bar, bars
 from hilbench.report.contents import Contents, Group, compact
+from hilbench.report.quantities import kernel_kind
 from hilbench.report.svg import ident
 from hilbench.runs.rows import Row
 
@@ -41,18 +42,13 @@ def operators(
     return "".join(parts)
 
 
-def _kind(kernel: str) -> str:
-    """Return what a kernel does, whatever its type of number: conv of conv_s8."""
-    return kernel.rpartition("_")[0] or kernel
-
-
 def _kernels(of_cell: dict[tuple[str, str], list[Row]], group: Group, *, drawn: bool) -> str:
     """Return one stacked bar per cell; cells with the same shares to 0.1 % share a bar."""
     cells: dict[tuple[str, str], dict[str, float]] = {}
     for (board, variant), operators_of in of_cell.items():
         own = cells.setdefault((variant, board), {})
         for row in operators_of:
-            kind = _kind(row["kernel"])
+            kind = kernel_kind(row["kernel"])
             own[kind] = own.get(kind, 0.0) + float(row["share_percent"])
     cells = {key: own for key, own in cells.items() if not any(v != v for v in own.values())}  # noqa: PLR0124 - NaN
     largest: dict[str, float] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 _DIGITS = 4
 _PREFIXES = {-5: "f", -4: "p", -3: "n", -2: "u", -1: "m", 0: "", 1: "k", 2: "M", 3: "G"}
@@ -38,3 +39,8 @@ def span(seconds: float) -> str:
         if abs(seconds) < limit:
             return f"{seconds / size:.3g} {name}"
     return "for ever" if seconds > 0 else "-"
+
+
+def kernel_kind(kernel: str) -> str:
+    """Return what a kernel does, whatever its type of number and its set: conv of conv_s8_dsp."""
+    return re.split(r"_(?:s8|s16|f32)(?=_|$)", kernel)[0]

@@ -10,6 +10,7 @@ import pandas as pd
 from rich.console import Console
 from rich.text import Text
 
+from hilbench.report.quantities import kernel_kind
 from hilbench.report.tables import TextColumn, print_table
 from hilbench.runs import comparisons_frame, load, operators_frame, read_run
 from hilbench.runs.rows import NOT_MEASURED
@@ -140,10 +141,10 @@ def _energy_notes(frame: pd.DataFrame) -> list[str]:
 def print_shares(shares: pd.DataFrame, console: Console) -> None:
     """For each variant and board, the kernels that take most of an inference."""
     cells: dict[tuple[str, str], list[tuple[float, str]]] = {}
-    for (variant, board, kernel), rows in shares.groupby(["variant", "board", "kernel"]):
-        name = str(kernel).rpartition("_")[0]
+    kinds = shares["kernel"].map(kernel_kind).rename("kind")
+    for (variant, board, kind), rows in shares.groupby(["variant", "board", kinds]):
         share = float(rows["share_percent"].sum())
-        cells.setdefault((str(variant), str(board)), []).append((share, name))
+        cells.setdefault((str(variant), str(board)), []).append((share, str(kind)))
     variants = list(dict.fromkeys(shares["variant"]))
     columns = []
     for board in dict.fromkeys(shares["board"]):

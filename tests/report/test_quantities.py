@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hilbench.report.quantities import si, span
+from hilbench.report.quantities import kernel_kind, si, span
 
 PREFIXES = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6,
             "G": 1e9}  # fmt: skip
@@ -48,3 +48,18 @@ def test_si_reads_back_within_its_digits(value):
 )  # fmt: skip
 def test_span(seconds, text):
     assert span(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("kernel", "kind"),
+    [
+        ("conv_s8", "conv"),
+        ("conv_s8_dsp", "conv"),
+        ("depthwise3x3_s8_dsp", "depthwise3x3"),
+        ("quantize_f32_s8", "quantize"),
+        ("softmax_f32", "softmax"),
+        ("copy", "copy"),
+    ],
+)
+def test_a_kernel_is_called_by_what_it_does(kernel, kind):
+    assert kernel_kind(kernel) == kind
