@@ -273,13 +273,22 @@ def block_bytes(tensors: Sequence[TensorInfo]) -> int:
 
 @dataclass(frozen=True)
 class VectorSet:
-    """Test vectors ready for one model. ``x`` is [n, *input shape]; ``y`` is [n] labels or None."""
+    """Test vectors ready for one model. ``x`` is [n, *input shape]; ``y`` is [n] labels or None.
+
+    ``more`` are the arrays of further inputs, where the model has several.
+    """
 
     name: str
     x: NDArray[np.generic]
     y: NDArray[np.generic] | None
     sha256: str  # hex, of the source file(s)
     metric: str
+    more: tuple[NDArray[np.generic], ...] = ()
+
+    @property
+    def inputs(self) -> tuple[NDArray[np.generic], ...]:
+        """One array per input of the model."""
+        return (self.x, *self.more)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from hilbench.board.images import find_image
 from hilbench.board.life import OpenBoard, open_board
 from hilbench.board.resident import is_resident, needs_resident, patch_image
 from hilbench.measurement.agreement import FLOAT_TOLERANCE, agreement
+from hilbench.models.boundary import join_inputs
 from hilbench.models.oracle import HostReference, Oracle, TflmOracle
 from hilbench.models.planner import plan_model
 from hilbench.models.planner.prefixes import parameters, prefixes
@@ -75,7 +76,7 @@ def random_vectors(shape: Sequence[int], dtype: str, count: int) -> NDArray[np.g
 def diff_model(
     config: BoardConfig,
     model: TfliteModel,
-    x: NDArray[np.generic],
+    inputs: Sequence[NDArray[np.generic]],
     *,
     every: bool = False,
     on_state: Callable[[str], None] = lambda _state: None,
@@ -86,7 +87,7 @@ def diff_model(
     Args:
         config: the board's table.
         model: what to run.
-        x: [n, *input shape] of the model's input dtype.
+        inputs: per input of the model [n, *its shape], of its dtype.
         every: go through all operators; otherwise stop when all of the model agrees, or at the first
             operator that differs.
         on_state: told what happens, for people.
@@ -101,16 +102,16 @@ def diff_model(
     cuts = prefixes(model)
     on_state(f"asking {oracle.name}")
     tensors = [tensor for tensor, _ in cuts]
-    answers = list(oracle.tensors(model.data, x, tensors))
+    answers = list(oracle.tensors(model.data, inputs, tensors))
     expected = {t: np.stack([answer[t] for answer in answers]) for t in tensors}
-    with _Runner(config, image, x, on_state) as runner:
+    with _Runner(config, image, inputs, on_state) as runner:
 
         def compared(tensor: int, cut: TfliteModel) -> Compared:
             plan = planner(cut, kernels)
             outputs = runner.outputs(plan)
             return compare(plan, outputs, expected[tensor].reshape(outputs.shape), oracle.name)
 
-        found = Difference(config.id, kernels, oracle.name, len(x), compared(*cuts[-1]))
+        found = Difference(config.id, kernels, oracle.name, len(inputs[0]), compared(*cuts[-1]))
         if found.whole.agrees and not every:
             return found
         for tensor, cut in cuts:
@@ -127,12 +128,12 @@ class _Runner(contextlib.ExitStack):
         self,
         config: BoardConfig,
         image: Image,
-        x: NDArray[np.generic],
+        inputs: Sequence[NDArray[np.generic]],
         on_state: Callable[[str], None],
     ) -> None:
         super().__init__()
         self._config, self._image, self._on_state = config, image, on_state
-        self._raw = np.ascontiguousarray(x).reshape(len(x), -1).view(np.uint8)
+        self._inputs = inputs
         self._resident = needs_resident(image) is not None
         self._board: OpenBoard | None = None
 
@@ -145,7 +146,7 @@ class _Runner(contextlib.ExitStack):
             board.client.load(
                 plan.data, bytes.fromhex(plan.sha256), probe, resident=is_resident(board.image)
             )
-            done = board.client.run(self._raw, want_ticks=False)
+            done = board.client.run(join_inputs(plan.inputs, self._inputs), want_ticks=False)
         assert done.outputs is not None
         values = np.ascontiguousarray(done.outputs).view(np.dtype(plan.output.dtype))
         return values.reshape(len(done.outputs), *plan.output.shape)

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from hilbench.errors import MeasurementError, ToolMissingError, VectorError
 from hilbench.measurement.accuracy import Accuracy, dequantise, evaluate
+from hilbench.models.boundary import as_one, join_inputs, split_outputs
 from hilbench.models.oracle import HostReference, TflmOracle
 from hilbench.models.payload import takes_tflite, tflite_payload
 from hilbench.models.planner import plan_model
 from hilbench.models.tflite_file import TfliteModel, parse_model, read_model
-from hilbench.models.vectors import RawVectors, prepare, subset
+from hilbench.models.vectors import RawVectors, prepare_inputs, subset
 from hilbench.records import Payload, Plan, VariantConfig, VectorsConfig, VectorSet
 
 
@@ -41,8 +42,7 @@ class PreparedVariant:
     @property
     def input_bytes(self) -> NDArray[np.uint8]:
         """[n, bytes] as the board gets them."""
-        x = np.ascontiguousarray(self.vectors.x)
-        return x.reshape(len(x), -1).view(np.uint8)
+        return join_inputs(self.plan.inputs, self.vectors.inputs)
 
     def for_board(self, runtime: str, kernels: str) -> PreparedVariant:
         """Return this variant with what a board executes: a plan for its kernels, or the .tflite file.
@@ -60,9 +60,15 @@ class PreparedVariant:
         return self if plan.sha256 == self.plan.sha256 else replace(self, plan=plan)
 
     def decode_outputs(self, raw: NDArray[np.uint8]) -> NDArray[np.generic]:
-        """[n, output_bytes] from the board to [n, *output shape] of the model's dtype."""
-        values = np.ascontiguousarray(raw).view(np.dtype(self.plan.output.dtype))
-        return values.reshape(len(raw), *self.plan.output.shape[1:])
+        """[n, output_bytes] from the board to [n, *output shape] of the model's dtype.
+
+        Several outputs are [n, elements of all].
+        """
+        return as_one(split_outputs(self.plan.outputs, raw))
+
+    def real_outputs(self, outputs: NDArray[np.generic]) -> NDArray[np.generic]:
+        """What the metric judges: real values of the one output; several stay as they are."""
+        return _real(self.plan, outputs)
 
 
 def prepare_variant(
@@ -83,14 +89,19 @@ def prepare_variant(
     """
     model = read_model(variant.model)
     plan = plan_model(model)
-    full, quantise = prepare(raw, plan.input, vectors.quantise)
+    full, quantise = prepare_inputs(raw, plan.inputs, vectors.quantise)
     chosen = full if limit is None else subset(full, limit)
     reference = HostReference()
-    outputs = reference.run(model.data, chosen.x)
+    outputs = as_one(reference.run_many(model.data, chosen.inputs))
     quantised = computes_in_int8(model)
     golden, golden_name = _golden(variant, vectors, model, chosen) if quantised else (None, "")
     try:
-        accuracy = evaluate(chosen.metric, dequantise(outputs, plan.output), chosen.y)
+        if len(plan.outputs) > 1 and chosen.metric != "none":
+            raise VectorError(
+                f"vectors {chosen.name!r}: metric {chosen.metric!r} judges one output, "
+                f'{model.path.name} has {len(plan.outputs)}; set metric = "none"'
+            )
+        accuracy = evaluate(chosen.metric, _real(plan, outputs), chosen.y)
     except MeasurementError as error:
         raise VectorError(f"vectors {chosen.name!r}: {error}") from error
     return PreparedVariant(
@@ -115,6 +126,10 @@ def _plan_for(data: bytes, path: Path, kernels: str) -> Plan:
     return plan_model(parse_model(data, path), kernels)
 
 
+def _real(plan: Payload, outputs: NDArray[np.generic]) -> NDArray[np.generic]:
+    return dequantise(outputs, plan.output) if len(plan.outputs) == 1 else outputs
+
+
 def computes_in_int8(model: TfliteModel) -> bool:
     """Return whether any operator gives int8, whatever the model's own input and output are."""
     return any(
@@ -132,7 +147,7 @@ def _golden(
         oracle = TflmOracle()
     except ToolMissingError as error:
         return None, str(error)  # said in the row and under the table
-    return oracle.run(model.data, chosen.x), oracle.name
+    return as_one(oracle.run_many(model.data, chosen.inputs)), oracle.name
 
 
 def _golden_file(

@@ -100,11 +100,11 @@ def run_inputs(
         told_variant = replace(variant, model=Path())
         inputs[f"table of variant {variant.name}"] = _sha256(repr((told_variant, table)).encode())
     for ready in prepared:
-        x, y = ready.vectors.x, ready.vectors.y
+        x, y = b"".join(x.tobytes() for x in ready.vectors.inputs), ready.vectors.y
         labels = b"" if y is None else y.tobytes()
         inputs[f"model of variant {ready.config.name}"] = ready.model.sha256
         inputs[f"plan of variant {ready.config.name}"] = ready.plan.sha256
-        inputs[f"vectors of variant {ready.config.name}"] = _sha256(x.tobytes() + labels)
+        inputs[f"vectors of variant {ready.config.name}"] = _sha256(x + labels)
     return inputs
 
 

@@ -16,7 +16,7 @@ from hilbench.board.life import OpenBoard
 from hilbench.board.resident import is_resident
 from hilbench.errors import BoardError, MeasurementError, ModelTooLargeError
 from hilbench.interfaces import EnergyEstimate
-from hilbench.measurement.accuracy import correct, dequantise, evaluate, per_vector
+from hilbench.measurement.accuracy import correct, evaluate, per_vector
 from hilbench.measurement.agreement import Agreement, agreement
 from hilbench.measurement.energy import session_energy_uj
 from hilbench.measurement.latency import TicksSummary, summarise
@@ -115,7 +115,7 @@ def measure_session(
     if passed.outputs is None:
         raise MeasurementError(f"board {board.config.id}: outputs were asked for but did not come")
     outputs = variant.decode_outputs(passed.outputs)
-    real = dequantise(outputs, variant.plan.output)
+    real = variant.real_outputs(outputs)
     judged = (variant.vectors.metric, real, variant.vectors.y)
     ticks = summarise([timed])
     record = SessionRecord(

@@ -37,9 +37,7 @@ class Oracle(Protocol):
 
     name: str  # package and version
 
-    def tensors(
-        self, model: bytes, x: NDArray[np.generic], indices: Sequence[int]
-    ) -> Iterator[Values]:
+    def tensors(self, model: bytes, inputs: Vectors, indices: Sequence[int]) -> Iterator[Values]:
         """Yield for each vector what the model computes on the way, by number of the tensor."""
 
     def run(self, model: Path | bytes, x: NDArray[np.generic]) -> NDArray[np.generic]:
@@ -99,9 +97,7 @@ class HostReference:
                 found.append(interpreter.get_tensor(target["index"]).copy())
         return _stacks(outputs, targets)
 
-    def tensors(
-        self, model: bytes, x: NDArray[np.generic], indices: Sequence[int]
-    ) -> Iterator[Values]:
+    def tensors(self, model: bytes, inputs: Vectors, indices: Sequence[int]) -> Iterator[Values]:
         """See Oracle.tensors.
 
         Raises:
@@ -114,9 +110,10 @@ class HostReference:
             interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             raise _refused(self.name, model, error) from error
-        source = interpreter.get_input_details()[0]
-        for vector in _vectors(x, tuple(source["shape"]), source["dtype"]):
-            interpreter.set_tensor(source["index"], vector)
+        sources = interpreter.get_input_details()
+        for vector in zip(*_all_vectors(inputs, sources), strict=True):
+            for source, values in zip(sources, vector, strict=True):
+                interpreter.set_tensor(source["index"], values)
             interpreter.invoke()
             yield {i: np.array(interpreter.get_tensor(i)) for i in indices}
 
@@ -169,9 +166,7 @@ class TflmOracle:
                 found.append(np.array(interpreter.get_output(i)))
         return _stacks(outputs, targets)
 
-    def tensors(
-        self, model: bytes, x: NDArray[np.generic], indices: Sequence[int]
-    ) -> Iterator[Values]:
+    def tensors(self, model: bytes, inputs: Vectors, indices: Sequence[int]) -> Iterator[Values]:
         """See Oracle.tensors.
 
         Raises:
@@ -183,9 +178,10 @@ class TflmOracle:
             )
         except (RuntimeError, ValueError) as error:
             raise _refused(self.name, model, error) from error
-        source = interpreter.get_input_details(0)
-        for vector in _vectors(x, tuple(source["shape"]), source["dtype"]):
-            interpreter.set_input(vector, 0)
+        sources = [interpreter.get_input_details(i) for i in range(len(inputs))]
+        for vector in zip(*_all_vectors(inputs, sources), strict=True):
+            for i, values in enumerate(vector):
+                interpreter.set_input(values, i)
             interpreter.invoke()
             yield {i: np.array(interpreter.get_output(k)) for k, i in enumerate(indices)}
 

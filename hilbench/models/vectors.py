@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import itertools
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,24 +24,30 @@ _LABEL_FIELDS = (3, 5)  # file, n_classes, class[, window_bytes, stride_bytes]
 
 @dataclass(frozen=True)
 class RawVectors:
-    """Vectors as their files have them: ``x`` [n, ...] of any dtype, ``y`` [n, ...] or None."""
+    """Vectors as their files have them: ``x`` [n, ...] of any dtype, ``y`` [n, ...] or None.
+
+    ``more`` are the arrays of further inputs, where a model has several.
+    """
 
     name: str
     x: NDArray[np.generic]
     y: NDArray[np.generic] | None
     sha256: str  # of the file; of several files: of what `sha256sum` prints for them
     metric: str
+    more: tuple[NDArray[np.generic], ...] = ()
 
 
 def load_vectors(config: VectorsConfig) -> RawVectors:
     """Read .npz (x, y), .npy with a label a line, or a folder of .bin files with y_labels.csv.
 
+    For a model with several inputs an .npz has x0, x1, … in the model's order instead of x.
     A file that y_labels.csv cuts in windows gives one vector a window, its label repeated.
 
     Raises:
         VectorError: a file is absent, corrupt or empty, or x and y do not belong together.
     """
     y: NDArray[np.generic] | None
+    more: tuple[NDArray[np.generic], ...] = ()
     if config.labels is not None and config.file.suffix != ".npy":
         raise VectorError(f"{config.file}: labels belong to .npy files; this one has its own")
     if config.dtype is not None and not config.file.is_dir():
@@ -47,13 +55,18 @@ def load_vectors(config: VectorsConfig) -> RawVectors:
     if config.file.is_dir():
         x, y, sources = _read_folder(config)
     elif config.file.suffix == ".npz":
-        x, y = _read_npz(config.file)
+        (x, *rest), y = _read_npz(config.file)
+        more = tuple(rest)
         sources = [config.file]
     else:
         x, y = _read_array(config.file), _read_labels(config.labels)
         sources = [config.file, *([config.labels] if config.labels else [])]
-    _check_pair(config, x, y)
-    return RawVectors(config.name, x, y, _sha256(sources), config.metric)
+    for array in (x, *more):
+        _check_pair(config, array, y)
+    if any(len(array) != len(x) for array in more):
+        lengths = ", ".join(str(len(array)) for array in (x, *more))
+        raise VectorError(f"{config.file}: x0, x1, … hold {lengths} vectors, must be as many each")
+    return RawVectors(config.name, x, y, _sha256(sources), config.metric, more)
 
 
 def prepare(raw: RawVectors, tensor: TensorInfo, quantise: str) -> tuple[VectorSet, str]:
@@ -82,6 +95,30 @@ def prepare(raw: RawVectors, tensor: TensorInfo, quantise: str) -> tuple[VectorS
     return vectors, how
 
 
+def prepare_inputs(
+    raw: RawVectors, tensors: Sequence[TensorInfo], quantise: str
+) -> tuple[VectorSet, str]:
+    """Make vectors ready for all inputs of a model, each as :func:`prepare` does.
+
+    Raises:
+        VectorError: as prepare, or not one array per input.
+    """
+    if len(raw.more) + 1 != len(tensors):
+        arrays = ", ".join(f"x{i}" for i in range(len(tensors))) if len(tensors) > 1 else "x"
+        raise VectorError(
+            f"vectors {raw.name!r}: {len(raw.more) + 1} arrays of inputs, the model has "
+            f"{len(tensors)} inputs; save an .npz with {arrays}"
+        )
+    ready = [
+        prepare(replace(raw, x=x, more=()), tensor, quantise)
+        for x, tensor in zip((raw.x, *raw.more), tensors, strict=True)
+    ]
+    first, how = ready[0]
+    if len(ready) > 1:
+        how = "; ".join(f"x{i} {said}" for i, (_, said) in enumerate(ready))
+    return replace(first, more=tuple(vectors.x for vectors, _ in ready[1:])), how
+
+
 def subset(vectors: VectorSet, n: int) -> VectorSet:
     """Return the first n vectors, always the same ones; the hash stays that of the whole file.
 
@@ -92,7 +129,7 @@ def subset(vectors: VectorSet, n: int) -> VectorSet:
     if not 1 <= n <= available:
         raise VectorError(f"vectors {vectors.name!r}: {n} asked for, choose 1..{available}")
     y = None if vectors.y is None else vectors.y[:n]
-    return replace(vectors, x=vectors.x[:n], y=y)
+    return replace(vectors, x=vectors.x[:n], y=y, more=tuple(x[:n] for x in vectors.more))
 
 
 def _shaped(raw: RawVectors, tensor: TensorInfo) -> NDArray[np.generic]:
@@ -175,7 +212,7 @@ def _quantised(
     return quantised, how
 
 
-def _read_npz(path: Path) -> tuple[NDArray[np.generic], NDArray[np.generic] | None]:
+def _read_npz(path: Path) -> tuple[list[NDArray[np.generic]], NDArray[np.generic] | None]:
     try:
         with zipfile.ZipFile(path):  # np.load would take a .npy or a pickle by any name
             pass
@@ -183,10 +220,11 @@ def _read_npz(path: Path) -> tuple[NDArray[np.generic], NDArray[np.generic] | No
             arrays = {key: archive[key] for key in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise VectorError(f"{path}: cannot be read as .npz ({error}); write it again") from error
-    if "x" not in arrays:
+    several = list(itertools.takewhile(arrays.__contains__, (f"x{i}" for i in itertools.count())))
+    if "x" not in arrays and not several:
         found = ", ".join(arrays) or "nothing"
         raise VectorError(f"{path}: no array 'x', found {found}; save it as x=…, y=…")
-    return arrays["x"], arrays.get("y")
+    return [arrays[key] for key in (("x",) if "x" in arrays else several)], arrays.get("y")
 
 
 def _read_array(path: Path) -> NDArray[np.generic]:

@@ -153,3 +153,33 @@ def test_measure_takes_a_frame_of_vectors(boards):
     same = ["accuracy", "agreement_reference", "lsb_histogram", "vectors_n"]
     assert of_frame[same].tolist() == of_arrays[same].tolist()
     assert of_frame["vectors_n"] == 20
+
+
+@pytest.mark.firmware
+def test_several_inputs_and_outputs(boards, tmp_path):
+    need_image("posix")
+    model = ModelBuilder()
+    a, b, total, part = (
+        model.tensor(shape, "int8", scale=0.1)
+        for shape in ((1, 4, 5), (1, 1, 5), (1, 4, 5), (1, 4, 1))
+    )
+    cuts = [model.tensor((3,), "int32", data=np.array(n, np.int32))
+            for n in ([0, 0, 2], [1, 4, 3], [1, 1, 1])]  # fmt: skip
+    model.operator("ADD", [a, b], [total], "AddOptions")
+    model.operator("STRIDED_SLICE", [a, *cuts], [part], "StridedSliceOptions")
+    file, vectors = tmp_path / "several.tflite", tmp_path / "v.npz"
+    file.write_bytes(model.build([a, b], [total, part]))
+    rng = np.random.default_rng(1)
+    x = {
+        f"x{i}": rng.integers(-128, 128, (9, *s)).astype(np.int8)
+        for i, s in enumerate([(4, 5), (1, 5)])
+    }
+    np.savez(vectors, **x)
+    row = hilbench.measure(file, boards["native"], vectors, metric="none", sessions=1)
+    assert row["agreement_tflm"] == row["agreement_reference"] == 1.0
+    np.savez(vectors, **x, y=np.zeros(9, np.int64))
+    with pytest.raises(hilbench.errors.VectorError) as caught:
+        hilbench.measure(file, boards["native"], vectors, sessions=1)
+    assert str(caught.value) == (
+        "vectors 'v': metric 'top1' judges one output, several.tflite has 2; set metric = \"none\""
+    )

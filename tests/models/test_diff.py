@@ -64,7 +64,7 @@ def test_the_operator_with_a_wrong_constant_is_named(victim, native):
     found = diff_model(
         native,
         model,
-        q.astype(np.int8).reshape(2, *tensor.shape[1:]),
+        [q.astype(np.int8).reshape(2, *tensor.shape[1:])],
         planner=wrong_bias(victim, 3),
     )
     assert not found.whole.agrees
@@ -81,8 +81,8 @@ def test_the_operator_with_a_wrong_constant_is_named(victim, native):
 def test_a_model_that_agrees_is_run_once_unless_every_operator_is_asked_for(native):
     model = read_model(CNN)
     x = random_vectors((8, 8, 1), "int8", 2)
-    assert diff_model(native, model, x).operators == []
-    every = diff_model(native, model, x, every=True)
+    assert diff_model(native, model, [x]).operators == []
+    every = diff_model(native, model, [x], every=True)
     assert len(every.operators) == len(plan_model(model).operators)
     assert all(c.agrees for c in every.operators)
 
@@ -90,7 +90,7 @@ def test_a_model_that_agrees_is_run_once_unless_every_operator_is_asked_for(nati
 @pytest.mark.firmware
 def test_float_models_are_compared_with_tensorflow_lite(native):
     found = diff_model(
-        native, read_model(FLOAT), random_vectors((8, 8, 1), "float32", 2), every=True
+        native, read_model(FLOAT), [random_vectors((8, 8, 1), "float32", 2)], every=True
     )
     assert found.oracle.startswith(("tflite-runtime", "ai-edge-litert"))
     assert all(c.agrees and c.lsb_max is None for c in found.operators)
@@ -157,7 +157,7 @@ def test_an_oracle_tells_what_add_was_given(make, tflm):
     model = parse_model(data, Path("add.tflite"))
     x = random_vectors((4, 5, 3), "int8", 1)
     tensors = [operator.outputs[0] for operator in model.operators]
-    (values,) = make().tensors(data, x, tensors)
+    (values,) = make().tensors(data, [x], tensors)
     assert not np.array_equal(values[tensors[0]], values[tensors[1]])
     for cut_at, (tensor, cut) in zip(tensors, prefixes(model), strict=True):
         assert tensor == cut_at

@@ -13,6 +13,8 @@ from hilbench.cli.common import boards_file as boards_file_of
 from hilbench.errors import EXIT_PASS, EXIT_REGRESSION, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
     from rich.console import Console
@@ -74,19 +76,22 @@ def _tell(state: str) -> None:
         print(f"\r\x1b[K{state}", end="", file=sys.stderr, flush=True)
 
 
-def _vectors(args: argparse.Namespace, model: TfliteModel) -> NDArray[np.generic]:
+def _vectors(args: argparse.Namespace, model: TfliteModel) -> Sequence[NDArray[np.generic]]:
     from hilbench.bench.diff import random_vectors  # noqa: PLC0415
     from hilbench.models.planner import plan_model  # noqa: PLC0415
-    from hilbench.models.vectors import load_vectors, prepare, subset  # noqa: PLC0415
+    from hilbench.models.vectors import load_vectors, prepare_inputs, subset  # noqa: PLC0415
     from hilbench.records import VectorsConfig  # noqa: PLC0415
 
-    tensor = plan_model(model).input
+    tensors = plan_model(model).inputs
     if args.vectors is None:
-        shape = tensor.shape[1:] if len(tensor.shape) > 1 and tensor.shape[0] == 1 else tensor.shape
-        return random_vectors(shape, tensor.dtype, args.count)
+        shapes = [t.shape[1:] if len(t.shape) > 1 and t.shape[0] == 1 else t.shape for t in tensors]
+        return [
+            random_vectors(shape, tensor.dtype, args.count)
+            for shape, tensor in zip(shapes, tensors, strict=True)
+        ]
     raw = load_vectors(VectorsConfig(name=args.vectors.stem, file=args.vectors, metric="none"))
-    ready, _ = prepare(raw, tensor, "host")
-    return subset(ready, args.count).x
+    ready, _ = prepare_inputs(raw, tensors, "host")
+    return subset(ready, args.count).inputs
 
 
 def _json(found: Difference) -> dict[str, object]:
