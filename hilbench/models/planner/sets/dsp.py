@@ -233,7 +233,11 @@ def conv_2d(context: Context) -> Lowered | None:
     channels = np.arange(len(operator.bias) // 2 * 2)
     if len(operator.bias) % 2:
         channels = np.append(channels, (len(operator.bias) - 2, len(operator.bias) - 1))
-    weights = _pairs(operator.weights[channels])
+    # Lines of a window are rounded up to whole groups of four taps.
+    rows = int(operator.values["kernel_h"])
+    lines = operator.weights[channels].reshape(len(channels), rows, -1)
+    lines = np.pad(lines, ((0, 0), (0, 0), (0, -lines.shape[2] % 4)))
+    weights = _pairs(lines.reshape(len(channels), -1))
     if scaled is None or weights is None:
         return None
     scaled = scaled.take(channels)
@@ -243,13 +247,12 @@ def conv_2d(context: Context) -> Lowered | None:
     )
     values = operator.fields(WINDOW.fields + QUANTISED.fields)
     values |= {"filters": context.constants.add(filters), "linear": operator.linear}
-    groups = -(-operator.weights.shape[1] // 4)
     return Lowered(
         "conv_s8_dsp",
         values,
         operator.macs,
-        # three windows as int16, one as bytes
-        scratch_bytes=groups * (_PIXELS * 8 + 4),
+        # three windows as int16, one line as bytes
+        scratch_bytes=rows * lines.shape[2] * _PIXELS * 2 + lines.shape[2],
         distances=(window_distance(values, step=_PIXELS, buffered=True),),
     )
 

@@ -134,8 +134,8 @@ static void run_tile(const struct tile *t) {
 
 #endif
 
-static uint64_t window_taps(const struct hb_plan_window *w) {
-    return (uint64_t)w->kernel_h * w->kernel_w * w->in_c;
+static uint64_t line_groups(const struct hb_plan_window *w) {
+    return ((uint64_t)w->kernel_w * w->in_c + 3u) / 4u;
 }
 
 HB_COLD static enum hb_plan_fault check(const HB_CONST uint8_t *record,
@@ -149,10 +149,10 @@ HB_COLD static enum hb_plan_fault check(const HB_CONST uint8_t *record,
     if (!hb_quantised_ok(&op.quantised)) {
         return HB_PLAN_FAULT_PARAMETER;
     }
-    const uint64_t groups = (window_taps(w) + 3u) / 4u;
+    const uint64_t groups = line_groups(w) * w->kernel_h;
     const uint32_t filters = ((uint32_t)w->out_c + 1u) / 2u;
     if (!hb_tensors_ok(memory, &op.head, hb_window_in(w), 1u, hb_window_out(w), 1u) ||
-        !hb_tensor_ok(memory, op.scratch, groups, PIXELS * 8u + 4u)) {
+        !hb_tensor_ok(memory, op.scratch, groups * PIXELS * 2u + line_groups(w), 4u)) {
         return HB_PLAN_FAULT_TENSOR;
     }
     if (!hb_constant_ok(memory, op.filters, filters * FILTER_BYTES(groups), 1u)) {
@@ -200,15 +200,16 @@ HB_NO_INLINE uint32_t *widen_three(uint32_t *to, const int8_t *from, uint32_t se
     return to;
 }
 
-/* The same of one pixel, as every third word. `from` is aligned. */
+/* The same of one pixel, as every third word. */
 HB_NO_INLINE uint32_t *widen(uint32_t *to, const int8_t *from, uint32_t groups) {
 #ifdef HB_DSP_ASM
 #define WIDEN(word, at)                                                                            \
     "sxtb16 r12, " #word "\n sxtb16 " #word ", " #word ", ror #8\n"                                \
     "str r12, [%[to], #" #at "]\n str " #word ", [%[to], #" #at " + 12]\n"
     for (; groups >= 4u; groups -= 4u) {
-        __asm volatile("ldm %[from]!, {r4, r5, r6, r8}\n" WIDEN(r4, 0) WIDEN(r5, 24) WIDEN(r6, 48)
-                           WIDEN(r8, 72) "adds %[to], %[to], #96\n"
+        __asm volatile("ldr r4, [%[from]], #4\n ldr r5, [%[from]], #4\n"
+                       "ldr r6, [%[from]], #4\n ldr r8, [%[from]], #4\n" WIDEN(r4, 0) WIDEN(r5, 24)
+                           WIDEN(r6, 48) WIDEN(r8, 72) "adds %[to], %[to], #96\n"
                        : [to] "+r"(to), [from] "+r"(from)
                        :
                        : "r4", "r5", "r6", "r8", "r12", "cc", "memory");
@@ -222,26 +223,12 @@ HB_NO_INLINE uint32_t *widen(uint32_t *to, const int8_t *from, uint32_t groups) 
     return to;
 }
 
-static uint32_t *pad_words(uint32_t *to, int8_t value, uint32_t groups) {
-    const uint32_t halves = (uint16_t)value * 0x10001u;
-    for (; groups > 0u; groups--, to += 2 * PIXELS) {
-        to[0] = halves;
-        to[PIXELS] = halves;
-    }
-    return to;
-}
-
-HB_INLINE int8_t *copy_bytes(int8_t *to, const int8_t *from, uint32_t count) {
-    for (uint32_t words = count / 4u; words > 0u; words--, to += 4, from += 4) {
+static int8_t *copy_bytes(int8_t *to, const int8_t *from, uint32_t count) {
+    for (; count >= 4u; count -= 4u, to += 4, from += 4) {
         memcpy(to, from, 4);
     }
-    if ((count & 2u) != 0u) {
-        memcpy(to, from, 2);
-        to += 2;
-        from += 2;
-    }
-    if ((count & 1u) != 0u) {
-        *to++ = *from;
+    for (; count > 0u; count--) {
+        *to++ = *from++;
     }
     return to;
 }
@@ -257,13 +244,14 @@ static int8_t *pad_bytes(int8_t *to, int8_t value, uint32_t count) {
 struct gather {
     const struct hb_plan_window *w;
     const int8_t *input;
-    int8_t *bytes;      /* of one window, where its taps are not whole words */
-    int32_t y_whole;    /* windows from 0 to here */
-    int32_t x_whole;    /* and here do not reach over the border */
-    uint32_t tap_step;  /* in bytes */
-    uint32_t line_step; /* from a line of the window to the next one */
-    uint32_t run;       /* bytes of a line of the window, its taps being neighbours */
-    uint32_t taps;      /* bytes of the window */
+    int8_t *bytes;   /* of one line of a window, where the input does not have it in one piece */
+    int32_t y_whole; /* windows from 0 to here */
+    int32_t x_whole; /* and here do not reach over the border; -1: none, taps are no neighbours */
+    uint32_t line_whole; /* lines up to here may be read in whole groups */
+    uint32_t whole;      /* the same of windows */
+    uint32_t line_step;  /* from a line of a window to the next one */
+    uint32_t groups;     /* of a line of a window */
+    bool flat;           /* windows are pixels, one behind the other */
     int8_t zero_point;
 };
 
@@ -273,8 +261,27 @@ struct origin {
     uint32_t at; /* in bytes of the input */
 };
 
+static struct gather gather_of(const struct hb_plan_conv_s8_dsp *op, const int8_t *input,
+                               int8_t *bytes) {
+    const struct hb_plan_window *w = &op->window;
+    struct gather g;
+    g.w = w;
+    g.input = input;
+    g.bytes = bytes;
+    g.y_whole = w->in_h - 1 - (w->kernel_h - 1) * w->dilation_h;
+    g.x_whole = w->dilation_w == 1u ? w->in_w - w->kernel_w : -1;
+    g.groups = (uint32_t)line_groups(w);
+    g.line_step = (uint32_t)w->dilation_h * w->in_w * w->in_c;
+    g.line_whole = (uint32_t)hb_window_in(w) - 4u * g.groups;
+    g.whole = g.line_whole - (w->kernel_h - 1u) * g.line_step;
+    g.flat = w->kernel_h == 1u && w->kernel_w == 1u && w->stride_h == 1u && w->stride_w == 1u &&
+             w->out_h == w->in_h && w->out_w == w->in_w && w->in_c % 4u == 0u;
+    g.zero_point = (int8_t)op->quantised.input_zero_point;
+    return g;
+}
+
 HB_INLINE bool is_whole(const struct gather *g, const struct origin *o) {
-    return o->y >= 0 && o->y <= g->y_whole && o->x >= 0 && o->x <= g->x_whole;
+    return o->y >= 0 && o->y <= g->y_whole && o->x >= 0 && o->x <= g->x_whole && o->at <= g->whole;
 }
 
 static struct origin origin_at(const struct hb_plan_window *w, int32_t y) {
@@ -291,65 +298,68 @@ static void to_next(const struct hb_plan_window *w, struct origin *o) {
     }
 }
 
-/* A window by words: its taps are a multiple of four values. */
-static void gather_words(const struct gather *g, const struct origin *o, uint32_t *to) {
-    const struct hb_plan_window *w = g->w;
-    const struct hb_taps taps = hb_taps_inside(o->x, w->kernel_w, w->dilation_w, w->in_w);
-    const uint32_t begin = (uint32_t)taps.begin, end = (uint32_t)taps.end;
-    const uint32_t tap = w->in_c / 4u;
-    const int8_t *bytes = g->input;
-    uint32_t at = o->at;
-    int32_t y = o->y;
-    for (uint32_t i = 0; i < w->kernel_h; i++, y += w->dilation_h, at += g->line_step) {
-        if (y < 0 || y >= w->in_h || begin == end) {
-            to = pad_words(to, g->zero_point, g->run / 4u);
-            continue;
-        }
-        to = pad_words(to, g->zero_point, begin * tap);
-        if (w->dilation_w == 1u) {
-            to = widen(to, bytes + (uint32_t)(at + begin * w->in_c), (end - begin) * tap);
-        } else {
-            for (uint32_t k = begin; k < end; k++) {
-                to = widen(to, bytes + (uint32_t)(at + k * g->tap_step), tap);
-            }
-        }
-        to = pad_words(to, g->zero_point, (w->kernel_w - end) * tap);
+HB_NO_INLINE uint32_t *pad_words(uint32_t *to, int8_t value, uint32_t groups) {
+    const uint32_t halves = (uint16_t)value * 0x10001u;
+    for (; groups > 0u; groups--, to += 2 * PIXELS) {
+        to[0] = halves;
+        to[PIXELS] = halves;
     }
+    return to;
 }
 
-/* A window by bytes, and then its words. */
-static void gather_bytes(const struct gather *g, const struct origin *o, uint32_t *to) {
+/* The bytes of a line that the input does not have in one piece. */
+static const int8_t *gather_line(const struct gather *g, struct hb_taps taps, uint32_t at) {
     const struct hb_plan_window *w = g->w;
-    int8_t *bytes = g->bytes;
+    uint32_t count = (uint32_t)(taps.end - taps.begin), run = w->in_c;
+    const uint32_t step = (uint32_t)w->dilation_w * w->in_c;
+    int8_t *bytes = pad_bytes(g->bytes, g->zero_point, (uint32_t)taps.begin * w->in_c);
+    at += (uint32_t)taps.begin * step;
+    if (w->dilation_w == 1u) {
+        run *= count;
+        count = count > 0u ? 1u : 0u;
+    }
+    for (; count > 0u; count--, at += step) {
+        bytes = copy_bytes(bytes, g->input + at, run);
+    }
+    pad_bytes(bytes, g->zero_point, (uint32_t)(w->kernel_w - taps.end) * w->in_c);
+    return g->bytes;
+}
+
+static void gather_pixel(const struct gather *g, const struct origin *o, uint32_t *to) {
+    const struct hb_plan_window *w = g->w;
+    const struct hb_taps taps = hb_taps_inside(o->x, w->kernel_w, w->dilation_w, w->in_w);
+    const bool by_words = w->in_c % 4u == 0u && w->dilation_w == 1u && taps.end > taps.begin;
+    const bool neighbours = o->x >= 0 && o->x <= g->x_whole;
+    const uint32_t tap = w->in_c / 4u, begin = (uint32_t)taps.begin, end = (uint32_t)taps.end;
     uint32_t at = o->at;
-    if (is_whole(g, o)) {
-        for (uint32_t i = 0; i < w->kernel_h; i++, at += g->line_step) {
-            bytes = copy_bytes(bytes, g->input + at, g->run);
-        }
-    } else {
-        const struct hb_taps taps = hb_taps_inside(o->x, w->kernel_w, w->dilation_w, w->in_w);
-        int32_t y = o->y;
-        for (uint32_t i = 0; i < w->kernel_h; i++, y += w->dilation_h, at += g->line_step) {
-            const bool outside = y < 0 || y >= w->in_h;
-            const uint32_t begin = outside ? w->kernel_w : (uint32_t)taps.begin;
-            const uint32_t end = outside ? w->kernel_w : (uint32_t)taps.end;
-            bytes = pad_bytes(bytes, g->zero_point, begin * w->in_c);
-            for (uint32_t k = begin; k < end; k++) {
-                bytes = copy_bytes(bytes, g->input + (uint32_t)(at + k * g->tap_step), w->in_c);
-            }
-            bytes = pad_bytes(bytes, g->zero_point, (w->kernel_w - end) * w->in_c);
+    int32_t y = o->y;
+    for (uint32_t i = w->kernel_h; i > 0u; i--, y += w->dilation_h, at += g->line_step) {
+        if (y < 0 || y >= w->in_h) {
+            to = pad_words(to, g->zero_point, g->groups);
+        } else if (by_words) {
+            to = pad_words(to, g->zero_point, begin * tap);
+            to = widen(to, g->input + (uint32_t)(at + begin * w->in_c), (end - begin) * tap);
+            to = pad_words(to, g->zero_point, (w->kernel_w - end) * tap);
+        } else if (neighbours && at <= g->line_whole) {
+            to = widen(to, g->input + at, g->groups);
+        } else {
+            to = widen(to, gather_line(g, taps, at), g->groups);
         }
     }
-    pad_bytes(bytes, 0, (0u - g->taps) % 4u);
-    widen(to, g->bytes, (g->taps + 3u) / 4u);
 }
 
 /* The windows of the next three pixels; beyond the last pixel, its window again. */
 static void gather_tile(const struct gather *g, struct origin *next, uint32_t pixels,
                         uint32_t *to) {
     const struct hb_plan_window *w = g->w;
+    if (g->flat) {
+        const uint32_t second = pixels > 1u ? w->in_c : 0u;
+        widen_three(to, g->input + next->at, second, pixels > 2u ? 2u * second : second, g->groups);
+        next->at += PIXELS * w->in_c;
+        return;
+    }
     struct origin origins[PIXELS];
-    bool whole = w->in_c % 4u == 0u;
+    bool whole = true;
     for (uint32_t p = 0; p < PIXELS; p++) {
         origins[p] = *next;
         whole = whole && is_whole(g, next);
@@ -362,12 +372,12 @@ static void gather_tile(const struct gather *g, struct origin *next, uint32_t pi
         const uint32_t second = origins[1].at - origins[0].at;
         const uint32_t third = origins[2].at - origins[0].at;
         for (uint32_t i = w->kernel_h; i > 0u; i--, from += g->line_step) {
-            to = widen_three(to, from, second, third, g->run / 4u);
+            to = widen_three(to, from, second, third, g->groups);
         }
         return;
     }
     for (uint32_t p = 0; p < PIXELS; p++) {
-        (w->in_c % 4u == 0u ? gather_words : gather_bytes)(g, &origins[p], to + p);
+        gather_pixel(g, &origins[p], to + p);
     }
 }
 
@@ -379,22 +389,12 @@ static void run(const HB_CONST uint8_t *record, const struct hb_kernel_memory *m
     int8_t *output = (int8_t *)(memory->arena + op.head.output);
     struct tile t;
     t.values = values;
-    t.groups = ((uint32_t)window_taps(w) + 3u) / 4u;
+    t.groups = (uint32_t)line_groups(w) * w->kernel_h;
     t.linear = op.linear;
     const uint8_t *filters = memory->constants + op.filters;
     const uint8_t *pairs_end = filters + (size_t)(w->out_c / 2u) * FILTER_BYTES(t.groups);
-    const struct gather g = {
-        .w = w,
-        .input = (const int8_t *)(memory->arena + op.head.input),
-        .bytes = (int8_t *)(values + 2u * PIXELS * t.groups),
-        .y_whole = w->in_h - 1 - (w->kernel_h - 1) * w->dilation_h,
-        .x_whole = w->dilation_w == 1u ? w->in_w - w->kernel_w : -1, /* -1: never */
-        .tap_step = (uint32_t)w->dilation_w * w->in_c,
-        .line_step = (uint32_t)w->dilation_h * w->in_w * w->in_c,
-        .run = (uint32_t)w->kernel_w * w->in_c,
-        .taps = (uint32_t)window_taps(w),
-        .zero_point = (int8_t)op.quantised.input_zero_point,
-    };
+    const struct gather g = gather_of(&op, (const int8_t *)(memory->arena + op.head.input),
+                                      (int8_t *)(values + 2u * PIXELS * t.groups));
     struct origin next = origin_at(w, -w->pad_top);
     for (uint32_t left = (uint32_t)w->out_h * w->out_w; left > 0u;) {
         const uint32_t pixels = left < PIXELS ? left : PIXELS;
