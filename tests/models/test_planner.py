@@ -14,6 +14,7 @@ import pytest
 from builders import operator_models as models
 from builders.tflite_builder import ModelBuilder
 from hilbench.errors import ModelError, UnsupportedOperatorError
+from hilbench.models import planner
 from hilbench.models.planner import describe_fault, generate_c, layout, plan_model
 from hilbench.models.planner.memory import (
     Buffer,
@@ -154,6 +155,21 @@ def test_stale_header(tmp_path, monkeypatch, capsys):
 def test_fault_sentences():
     assert describe_fault(2, 0) == "these bytes are not a plan (plan byte 0)"
     assert describe_fault(99, 7) == "unknown fault 99 (plan byte 7)"
+
+
+def test_every_operator_is_in_the_documentation():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "operators.md").read_text()
+    listed = [
+        name
+        for row in page.splitlines()
+        if row.startswith("| ")
+        for name in row[2:].split(" |")[0].split(", ")
+    ]
+    assert sorted(listed[1:]) == sorted(planner.SUPPORTED)
+    assert (
+        f"of {len(planner.SUPPORTED)} operators"
+        in (Path(__file__).resolve().parents[2] / "README.md").read_text()
+    )
 
 
 # --- memory -----------------------------------------------------------------------------------
