@@ -50,7 +50,7 @@ class SyntheticBench:
 
     def _prepare(self, suite, limit):
         x = np.arange(8, dtype=np.int8).reshape(2, 4)[:limit]
-        vectors = SimpleNamespace(x=x, y=self.labels[:limit])
+        vectors = SimpleNamespace(x=x, inputs=(x,), y=self.labels[:limit])
         variants = [
             SimpleNamespace(
                 config=v,
@@ -69,7 +69,7 @@ class SyntheticBench:
     def _open_board(self, config, image, on_state, on_emulator):
         board = SimpleNamespace(
             config=config, metering=None, explain=lambda error: error,
-            hello=SimpleNamespace(kernels="portable"),
+            hello=SimpleNamespace(runtime="plan", kernels="portable"),
             start_session=lambda: None, cut=lambda: None,
         )  # fmt: skip
         yield board
