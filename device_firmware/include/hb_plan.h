@@ -48,6 +48,7 @@ enum hb_plan_kind {
     HB_PLAN_FC_S8_MVE = 99,
     HB_PLAN_ADD_S8_MVE = 100,
     HB_PLAN_AVERAGE_POOL_S8_MVE = 101,
+    HB_PLAN_DEPTHWISE_3X3_S2_S8_MVE = 102,
 };
 
 enum hb_plan_fault {
@@ -483,11 +484,12 @@ struct hb_plan_conv_s8_mve {
     struct hb_plan_window window;
     struct hb_plan_quantised quantised;
     uint32_t away; /* 1: negative halves round away from zero; 0: never seen */
+    uint32_t batch; /* of a step: output rows, or pixels where windows are pixels */
     uint32_t scratch; /* arena offset */
     uint32_t weights; /* constant: int8, [block][step][4 channels][16 of depth] */
     uint32_t scales; /* constant: bias, multiplier, shift of each block */
 };
-typedef char hb_plan_conv_s8_mve_is_64_bytes[sizeof(struct hb_plan_conv_s8_mve) == 64 ? 1 : -1];
+typedef char hb_plan_conv_s8_mve_is_68_bytes[sizeof(struct hb_plan_conv_s8_mve) == 68 ? 1 : -1];
 
 struct hb_plan_depthwise_3x3_s8_mve {
     struct hb_plan_head head;
@@ -547,5 +549,16 @@ struct hb_plan_average_pool_s8_mve {
     struct hb_plan_quantised quantised;
 };
 typedef char hb_plan_average_pool_s8_mve_is_48_bytes[sizeof(struct hb_plan_average_pool_s8_mve) == 48 ? 1 : -1];
+
+struct hb_plan_depthwise_3x3_s2_s8_mve {
+    struct hb_plan_head head;
+    struct hb_plan_window window;
+    struct hb_plan_quantised quantised;
+    uint32_t away; /* 1: negative halves round away from zero; 0: never seen */
+    uint32_t scratch; /* arena offset */
+    uint32_t weights; /* constant: int8, 6 zeros, 3 columns of 3 rows, 1 zero a channel */
+    uint32_t scales; /* constant: bias, multiplier, shift of each block */
+};
+typedef char hb_plan_depthwise_3x3_s2_s8_mve_is_64_bytes[sizeof(struct hb_plan_depthwise_3x3_s2_s8_mve) == 64 ? 1 : -1];
 
 #endif

@@ -87,13 +87,34 @@ def test_depthwise_3x3(size, channels, activation, runtime, tflm):
         assert_exact_with("depthwise_3x3_s8_mve", data, runtime, tflm)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (3, 3), (1, 6), (6, 1), (25, 5), (8, 7), (4, 9)])
+@pytest.mark.parametrize(
+    ("channels", "stride", "activation"),
+    [(4, (2, 2), "NONE"), (8, (1, 2), "RELU6"), (20, (2, 2), "RELU")],
+)
+def test_depthwise_3x3_strided(size, channels, stride, activation, runtime, tflm):
+    for padding in ("SAME", "VALID") if min(size) >= 3 else ("SAME",):
+        data = models.convolution(
+            11,
+            depthwise=True,
+            size=size,
+            in_c=channels,
+            out_c=channels,
+            stride=stride,
+            padding=padding,
+            zero_points=(127, 5),
+            activation=activation,
+        )
+        assert_exact_with("depthwise_3x3_s2_s8_mve", data, runtime, tflm)
+
+
 @pytest.mark.parametrize("geometry", GEOMETRIES, ids=name)
 def test_depthwise_of_many_channels(geometry, runtime, tflm):
     data = models.convolution(
         12, depthwise=True, size=(11, 12), in_c=24, out_c=24, zero_points=(-128, 5), **geometry
     )
     assert_bit_exact(data, runtime, tflm)
-    if geometry["kernel"] != (3, 3) or geometry["stride"] != (1, 1):
+    if geometry["kernel"] != (3, 3) or geometry["dilation"] != (1, 1):
         assert kernels(data) == ["depthwise_s8_mve"]
 
 
@@ -101,7 +122,8 @@ def test_depthwise_of_many_channels(geometry, runtime, tflm):
 @pytest.mark.parametrize(("in_c", "out_c"), [(16, 16), (5, 7), (24, 1), (40, 18)])
 def test_conv_of_many_channels(geometry, in_c, out_c, runtime, tflm):
     data = models.convolution(13, size=(11, 12), in_c=in_c, out_c=out_c, **geometry)
-    assert_exact_with("conv_s8_mve", data, runtime, tflm)
+    columns_apart = geometry["kernel"] != (1, 1) and geometry["dilation"][1] > 1
+    assert_exact_with("conv_s8" if columns_apart else "conv_s8_mve", data, runtime, tflm)
 
 
 @pytest.mark.parametrize("depth", [1, 15, 16, 17, 31, 32, 33, 48, 64, 80, 129])
@@ -125,7 +147,8 @@ def test_average_pool_of_many_channels(activation, zero_points, runtime, tflm):
 
 
 def test_what_is_left_to_the_portable_kernels():
-    """Shifts to the left; of 0 where a negative half may survive; weights of -128."""
+    """Shifts to the left; of 0 where a negative half may survive; columns apart; odd channels."""
+    assert kernels(models.convolution(5, dilation=(1, 2))) == ["conv_s8"]
     assert kernels(models.convolution(5, in_c=4, out_scale=1e-4)) == ["conv_s8"]
     ones = {"scales": [1.0] * 4, "out_scale": 0.0500001}
     assert kernels(models.convolution(5, **ones)) == ["conv_s8"]
@@ -164,11 +187,14 @@ def test_mutated_plans_under_the_sanitizers(tmp_path):
     compile_c(program, sources, flags)
     plans = {
         "conv": models.convolution(1, out_c=5),
-        "dilated": models.convolution(2, out_c=6, dilation=(2, 2)),
+        "dilated": models.convolution(2, out_c=6, dilation=(2, 1)),
         "pointwise": models.convolution(2, in_c=16, out_c=8, kernel=(1, 1)),
         "depthwise_3x3": models.convolution(2, depthwise=True, in_c=4),
         "depthwise_wide": models.convolution(2, depthwise=True, in_c=20, out_c=20, size=(5, 4)),
-        "depthwise": models.convolution(2, depthwise=True, in_c=8, out_c=8, stride=(2, 2)),
+        "depthwise_strided": models.convolution(
+            2, depthwise=True, in_c=8, out_c=8, stride=(2, 2), size=(5, 6)
+        ),
+        "depthwise": models.convolution(2, depthwise=True, in_c=8, out_c=8, kernel=(2, 3)),
         "fc": models.fully_connected(3),
         "fc_per_unit": models.fully_connected(3, per_channel=True),
         "add": models.add_twice(),
@@ -203,7 +229,7 @@ def test_rounding_of_negative_halves(depth, runtime, tflm):
 ROOT = Path(__file__).resolve().parents[2]
 ON_THE_PROCESSOR = {
     "conv": models.convolution(1, in_c=5, out_c=6, size=(5, 7)),
-    "conv_dilated": models.convolution(2, in_c=20, out_c=8, dilation=(2, 2), size=(6, 5)),
+    "conv_dilated": models.convolution(2, in_c=20, out_c=8, dilation=(2, 1), size=(6, 5)),
     "conv_pointwise": models.convolution(3, in_c=33, out_c=7, kernel=(1, 1), size=(3, 5)),
     "conv_strided": models.convolution(4, in_c=16, out_c=16, stride=(2, 2), size=(9, 8)),
     "conv_clamped": models.convolution(5, in_c=3, activation="RELU6", out_scale=0.1),
@@ -211,7 +237,10 @@ ON_THE_PROCESSOR = {
     "depthwise_3x3_clamped": models.convolution(
         7, depthwise=True, in_c=20, out_c=20, size=(6, 6), activation="RELU6", out_scale=0.1
     ),
-    "depthwise": models.convolution(8, depthwise=True, in_c=24, out_c=24, stride=(2, 1)),
+    "depthwise_3x3_strided": models.convolution(
+        8, depthwise=True, in_c=20, out_c=20, size=(6, 5), stride=(2, 2)
+    ),
+    "depthwise": models.convolution(8, depthwise=True, in_c=24, out_c=24, dilation=(2, 1)),
     "depthwise_5x5": models.convolution(9, depthwise=True, in_c=8, out_c=8, kernel=(5, 5)),
     "fc": models.fully_connected(10, in_shape=(1, 37), units=9),
     "fc_rows": models.fully_connected(11, in_shape=(4, 16), units=8),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hilbench.models.planner import lower_binary, lower_plain, lower_weighted
+from hilbench.models.planner import lower_plain, lower_weighted
 from hilbench.models.planner.layout import QUANTISED, WINDOW, Field, numbers, record
 from hilbench.models.planner.lower import Constants, Context, Lowered
 from hilbench.models.planner.overlap import row_distance, window_distance
@@ -26,6 +26,7 @@ ORDER: Final = 2
 _BLOCK: Final = 4  # output channels
 _DEPTH: Final = 16  # of one multiplication
 _GROUP: Final = 8  # channels of the depthwise kernel for any window
+_BATCH, _SMALL_DEPTH = 8, 64  # pixels that are copied at once, of pointwise convolutions up to
 _MAX_DEPTH: Final = 1 << 23
 
 _AWAY: Final = Field("u32", "away", "1: negative halves round away from zero; 0: never seen")
@@ -33,6 +34,7 @@ _SCRATCH: Final = Field("u32", "scratch", "arena offset")
 _WEIGHTS: Final = Field("u32", "weights", "constant: int8, [block][step][4 channels][16 of depth]")
 _PRODUCT: Final = (
     _AWAY,
+    Field("u32", "batch", "of a step: output rows, or pixels where windows are pixels"),
     _SCRATCH,
     _WEIGHTS,
     Field("u32", "scales", "constant: bias, multiplier, shift of each block"),
@@ -91,6 +93,20 @@ RECORDS: Final[tuple[Record, ...]] = (
         ),
     ),
     record(101, "average_pool_s8_mve", WINDOW, QUANTISED),
+    record(
+        102,
+        "depthwise_3x3_s2_s8_mve",
+        WINDOW,
+        QUANTISED,
+        fields=(
+            _AWAY,
+            _SCRATCH,
+            Field(
+                "u32", "weights", "constant: int8, 6 zeros, 3 columns of 3 rows, 1 zero a channel"
+            ),
+            Field("u32", "scales", "constant: bias, multiplier, shift of each block"),
+        ),
+    ),
 )
 
 
@@ -197,34 +213,48 @@ def _geometry(operator: _Operator) -> dict[str, int]:
 
 
 def conv_2d(context: Context) -> Lowered | None:
-    """CONV_2D of any shape."""
+    """CONV_2D of any shape, but for columns apart."""
     operator = _portable(context, lower_weighted.conv_2d, "out_c")
-    if operator is None:
+    if operator is None or operator.values["dilation_w"] != 1:
         return None
-    return _product(context, operator, _geometry(operator))
+    geometry = _geometry(operator)
+    height, width, in_c = (geometry[name] for name in ("kernel_h", "kernel_w", "in_c"))
+    weights = operator.weights.reshape(-1, height, width, in_c).transpose(0, 2, 1, 3)
+    by_column = replace(operator, weights=weights.reshape(operator.weights.shape))
+    return _product(context, by_column, geometry)
 
 
 def _product(
     context: Context, operator: _Operator, geometry: dict[str, int] | None
 ) -> Lowered | None:
+    """``operator.weights`` are [out_c][kernel_w][kernel_h][in_c]."""
     away = _away(operator)
     channels, depth = operator.weights.shape
     if away is None or geometry is None or depth > _MAX_DEPTH:
         return None
+    column = geometry["kernel_h"] * geometry["in_c"]
+    columns = (geometry["out_w"] - 1) * geometry["stride_w"] + geometry["kernel_w"]
+    if depth == geometry["in_c"] and all(geometry[f"stride_{axis}"] == 1 for axis in "hw"):
+        batch = step = _BATCH if depth <= _SMALL_DEPTH else 2  # pixels
+        windows = batch * depth
+    else:
+        batch = 1 + geometry["out_w"] % 2  # rows: pixels go in pairs
+        step = batch * geometry["out_w"]
+        windows = batch * columns * column
     values: dict[str, Number] = {
         **geometry,
         **_chosen(operator.values, _QUANTISED_NAMES),
         "away": away,
+        "batch": batch,
         "weights": context.constants.add(_blocks(operator)),
         "scales": context.constants.add(_scales(operator)),
     }
-    windows = (2 * depth + 2 * _DEPTH - 1) // _DEPTH * _DEPTH
     return Lowered(
         "conv_s8_mve",
         values,
         operator.macs,
-        scratch_bytes=windows + 2 * _BLOCK * -(-channels // _BLOCK),
-        distances=(window_distance(geometry, step=2, buffered=True),),
+        scratch_bytes=2 * _DEPTH + windows + 2 * _BLOCK * -(-channels // _BLOCK),
+        distances=(window_distance(geometry, step=step, buffered=True),),
     )
 
 
@@ -237,16 +267,17 @@ def depthwise_conv_2d(context: Context) -> Lowered | None:
     geometry = _geometry(operator)
     if away is None:
         return None
-    if (
-        geometry["in_c"] == geometry["out_c"]
-        and geometry["in_c"] % _BLOCK == 0
-        and all(geometry[name] == 3 for name in ("kernel_h", "kernel_w"))  # noqa: PLR2004
-        and all(geometry[f"{name}_{axis}"] == 1 for name in ("stride", "dilation") for axis in "hw")
-    ):
-        return _depthwise_3x3(context, operator, geometry, away)
-    if geometry["in_c"] == geometry["out_c"] and geometry["in_c"] % _GROUP == 0:
-        return _depthwise(context, operator, geometry, away)
-    return None
+    if geometry["in_c"] != geometry["out_c"]:
+        return None
+    kernel, dilation = (
+        [geometry[f"{name}_{axis}"] for axis in "hw"] for name in ("kernel", "dilation")
+    )
+    if (kernel, dilation, geometry["in_c"] % _BLOCK) == ([3, 3], [1, 1], 0):
+        if geometry["stride_h"] == geometry["stride_w"] == 1:
+            return _depthwise_3x3(context, operator, geometry, away)
+        if geometry["stride_w"] == 2:  # noqa: PLR2004
+            return _depthwise_3x3_strided(context, operator, geometry, away)
+    return None if geometry["in_c"] % _GROUP else _depthwise(context, operator, geometry, away)
 
 
 def _depthwise(
@@ -302,6 +333,29 @@ def _depthwise_3x3(
         operator.macs,
         scratch_bytes=16 + columns * 4 * channels,
         distances=(_distance_of_row_pairs(geometry),),
+    )
+
+
+def _depthwise_3x3_strided(
+    context: Context, operator: _Operator, geometry: dict[str, int], away: int
+) -> Lowered:
+    channels = geometry["in_c"]
+    taps = operator.weights.reshape(channels, 3, 3).transpose(0, 2, 1).reshape(channels, 9)
+    weights = np.pad(taps, [(0, 0), (6, 1)])
+    columns = -(-geometry["out_w"] // 2) * 4 + 2
+    values: dict[str, Number] = {
+        **geometry,
+        **_chosen(operator.values, _QUANTISED_NAMES),
+        "away": away,
+        "weights": context.constants.add(np.append(weights.ravel(), np.zeros(6, np.int8))),
+        "scales": context.constants.add(_scales(operator)),
+    }
+    return Lowered(
+        "depthwise_3x3_s2_s8_mve",
+        values,
+        operator.macs,
+        scratch_bytes=16 + columns * 3 * channels + channels,
+        distances=(window_distance(geometry, step=geometry["out_w"], buffered=True),),
     )
 
 
@@ -363,7 +417,7 @@ def add(context: Context) -> Lowered | None:
     """ADD of equal shapes."""
     if context.is_float:
         return None
-    low = lower_binary.binary(replace(context, constants=Constants()))
+    low = lower_plain.add(replace(context, constants=Constants()))
     if low.record != "add_s8":
         return None
     values = dict(low.values)

@@ -1,21 +1,43 @@
 /* CONV_2D, int8, and FULLY_CONNECTED with a scale per unit: two output pixels at a time.
  *
- * The windows of both are copied to scratch, padding as the input zero point: one inner loop serves
- * every shape, and the output may lie over the input. A copy is 1/16 of a multiplication per output
- * channel. */
+ * A step first copies what its output rows need to scratch, column by column of the input, as
+ * [column][kernel_h][in_c] with padding as the zero point. A window is then one run of bytes, every
+ * value is copied once per output row, one inner loop serves every shape, and the output may lie
+ * over the input. Pointwise convolutions copy pixels as they are. */
 #include "../hb_kernel.h"
 
 #ifdef HB_WITH_MVE
 
 #include "product.h"
 
-/* Scratch: two windows, behind them what a last step reads beyond, then two output pixels. */
-static uint32_t windows_bytes(uint32_t depth) {
-    return (2u * depth + 2u * HB_MVE_DEPTH - 1u) / HB_MVE_DEPTH * HB_MVE_DEPTH;
+#define MAX_BATCH 256u
+
+struct shape {
+    bool plain;             /* windows follow each other in the input already */
+    uint32_t depth;         /* of a window */
+    uint32_t column;        /* bytes of a column in a strip */
+    uint32_t columns;       /* of a strip: what the windows of an output row reach */
+    uint64_t windows_bytes; /* of a step */
+    uint32_t blocks;
+};
+
+static struct shape shape_of(const struct hb_plan_conv_s8_mve *op) {
+    const struct hb_plan_window *w = &op->window;
+    struct shape s;
+    s.plain = w->kernel_h == 1u && w->kernel_w == 1u && w->stride_h == 1u && w->stride_w == 1u &&
+              w->out_w == w->in_w;
+    s.column = (uint32_t)w->kernel_h * w->in_c;
+    s.depth = s.column * w->kernel_w;
+    s.columns = (w->out_w - 1u) * w->stride_w + w->kernel_w;
+    s.windows_bytes = (uint64_t)op->batch * s.column * (s.plain ? 1u : s.columns);
+    s.blocks = hb_mve_blocks(w->out_c);
+    return s;
 }
 
-static uint64_t filter_elements(const struct hb_plan_window *w) {
-    return (uint64_t)w->kernel_h * w->kernel_w * w->in_c;
+/* Scratch: 16 zero points, the windows, what a last multiplication reads behind them, and two
+ * output pixels of whole blocks. */
+static uint64_t scratch_bytes(const struct shape *s) {
+    return 2u * HB_MVE_DEPTH + s->windows_bytes + 2u * (uint64_t)s->blocks * HB_MVE_BLOCK;
 }
 
 static enum hb_plan_fault check(const HB_CONST uint8_t *record,
@@ -23,134 +45,161 @@ static enum hb_plan_fault check(const HB_CONST uint8_t *record,
     struct hb_plan_conv_s8_mve op;
     hb_const_copy(&op, record, sizeof op);
     const struct hb_plan_window *w = &op.window;
-    if (!hb_window_ok(w) || filter_elements(w) > HB_WINDOW_MAX_ELEMENTS) {
+    if (!hb_window_ok(w) || w->dilation_w != 1u ||
+        (uint64_t)w->kernel_h * w->kernel_w * w->in_c > HB_WINDOW_MAX_ELEMENTS) {
         return HB_PLAN_FAULT_SHAPE;
     }
-    if (!hb_quantised_ok(&op.quantised) || op.away > 1u) {
+    if (!hb_quantised_ok(&op.quantised) || op.away > 1u || op.batch == 0u || op.batch > MAX_BATCH) {
         return HB_PLAN_FAULT_PARAMETER;
     }
-    const uint32_t depth = (uint32_t)filter_elements(w);
-    const uint32_t blocks = hb_mve_blocks(w->out_c);
+    const struct shape s = shape_of(&op);
     if (!hb_tensors_ok(memory, &op.head, hb_window_in(w), 1u, hb_window_out(w), 1u) ||
-        !hb_tensor_ok(memory, op.scratch, windows_bytes(depth) + 2u * blocks * HB_MVE_BLOCK, 1u)) {
+        !hb_tensor_ok(memory, op.scratch, scratch_bytes(&s), 1u)) {
         return HB_PLAN_FAULT_TENSOR;
     }
-    const uint64_t weights = (uint64_t)hb_mve_steps(depth) * HB_MVE_DEPTH * HB_MVE_BLOCK * blocks;
+    const uint64_t weights =
+        (uint64_t)hb_mve_steps(s.depth) * HB_MVE_DEPTH * HB_MVE_BLOCK * s.blocks;
     if (!hb_constant_ok(memory, op.weights, weights, 1u) ||
-        !hb_constant_ok(memory, op.scales, blocks, sizeof(struct hb_mve_scales))) {
+        !hb_constant_ok(memory, op.scales, s.blocks, sizeof(struct hb_mve_scales))) {
         return HB_PLAN_FAULT_CONSTANT;
     }
-    return hb_mve_scales_ok(memory, op.scales, blocks) ? HB_PLAN_FAULT_NONE
-                                                       : HB_PLAN_FAULT_PARAMETER;
+    return hb_mve_scales_ok(memory, op.scales, s.blocks) ? HB_PLAN_FAULT_NONE
+                                                         : HB_PLAN_FAULT_PARAMETER;
 }
 
-/* Columns of one row of a window: the input's where it has them. */
-static int8_t *gather_row(const struct hb_plan_window *w, int32_t zero_point, const int8_t *row,
-                          int32_t x, int8_t *to) {
-    if (w->dilation_w != 1u) {
-        for (int32_t tap = 0; tap < w->kernel_w; tap++, x += w->dilation_w) {
-            to = x >= 0 && x < w->in_w ? hb_mve_copy(to, row + x * w->in_c, w->in_c)
-                                       : hb_mve_fill(to, zero_point, w->in_c);
+/* `columns` times n bytes from places `from_step` apart to places `to_step` apart; 16 bytes that
+ * repeat where from_step is 0. */
+static void copy_columns(int8_t *to, int32_t to_step, const int8_t *from, int32_t from_step,
+                         int32_t n, int32_t columns) {
+    const int32_t next = from_step == 0 ? 0 : (int32_t)HB_MVE_DEPTH;
+    for (; n > 0; n -= (int32_t)HB_MVE_DEPTH, to += HB_MVE_DEPTH, from += next) {
+        int8_t *target = to;
+        const int8_t *source = from;
+#ifdef __ARM_FEATURE_MVE
+        __asm volatile(
+            "vctp.8 %[n]\n\t"
+            "dls lr, %[columns]\n"
+            "1:\n\t"
+            "vpstt\n\t"
+            "vldrbt.8 q0, [%[source]]\n\t"
+            "vstrbt.8 q0, [%[target]]\n\t"
+            "add %[source], %[from_step]\n\t"
+            "add %[target], %[to_step]\n\t"
+            "le lr, 1b"
+            : [source] "+r"(source), [target] "+r"(target)
+            : [n] "r"(n), [columns] "r"(columns), [from_step] "r"(from_step), [to_step] "r"(to_step)
+            : "lr", "q0", "memory");
+#else
+        const size_t bytes = n < (int32_t)HB_MVE_DEPTH ? (size_t)n : HB_MVE_DEPTH;
+        for (int32_t i = 0; i < columns; i++) {
+            memmove(target + i * to_step, source + i * from_step, bytes);
         }
-        return to;
+#endif
     }
-    const struct hb_taps taps = hb_taps_inside(x, w->kernel_w, 1, w->in_w);
-    to = hb_mve_fill(to, zero_point, taps.begin * w->in_c);
-    to = hb_mve_copy(to, row + (x + taps.begin) * w->in_c, (taps.end - taps.begin) * w->in_c);
-    return hb_mve_fill(to, zero_point, (w->kernel_w - taps.end) * w->in_c);
 }
 
-static int8_t *gather_border(const struct hb_plan_window *w, int32_t zero_point,
-                             const int8_t *input, int32_t y, int32_t x, int8_t *to) {
-    for (int32_t tap = 0; tap < w->kernel_h; tap++, y += w->dilation_h) {
-        to = y >= 0 && y < w->in_h ? gather_row(w, zero_point, input + y * w->in_w * w->in_c, x, to)
-                                   : hb_mve_fill(to, zero_point, w->kernel_w * w->in_c);
+/* What the windows of the output row at input row y reach. Columns in the padding stay what they
+ * are. */
+static void bring_strip(const struct hb_plan_window *w, const struct shape *s, const int8_t *input,
+                        int32_t y, const int8_t *zero_points, int8_t *strip) {
+    const int32_t in_c = w->in_c;
+    const int32_t room = (int32_t)s->columns - w->pad_left;
+    const int32_t columns = room < w->in_w ? room : w->in_w;
+    int8_t *to = strip + w->pad_left * (int32_t)s->column;
+    for (int32_t tap = 0; tap < w->kernel_h; tap++, y += w->dilation_h, to += in_c) {
+        const bool inside = y >= 0 && y < w->in_h;
+        const int8_t *from = inside ? input + y * w->in_w * in_c : zero_points;
+        if (inside && w->kernel_h == 1u) {
+            hb_mve_copy(to, from, columns * in_c);
+        } else {
+            copy_columns(to, (int32_t)s->column, from, inside ? in_c : 0, in_c, columns);
+        }
     }
-    return to;
 }
 
-/* The window at y, x as [kernel_h][kernel_w][in_c]; returns the byte after it. */
-HB_INLINE int8_t *gather(const struct hb_plan_window *w, int32_t zero_point, const int8_t *input,
-                         int32_t y, int32_t x, int8_t *to) {
-    const int32_t run = w->kernel_w * w->in_c;
-    if (y < 0 || x < 0 || y + (w->kernel_h - 1) * w->dilation_h >= w->in_h ||
-        x + (w->kernel_w - 1) * w->dilation_w >= w->in_w || w->dilation_w != 1) {
-        return gather_border(w, zero_point, input, y, x, to);
-    }
-    const int32_t row = w->in_w * w->in_c;
-    const int8_t *from = input + y * row + x * w->in_c;
-    for (int32_t tap = w->kernel_h; tap > 0; tap--, from += w->dilation_h * row) {
-        to = hb_mve_copy(to, from, run);
-    }
-    return to;
-}
-
+/* Goes from window to window through the strips of a step. */
 struct walk {
-    const struct hb_plan_window *window;
-    int32_t zero_point;
-    const int8_t *input;
-    int32_t column; /* output pixels left in the row */
-    int32_t y, x;   /* of the next window */
+    const int8_t *strip, *window;
+    int32_t strip_bytes, window_step;
+    int32_t windows, left; /* of a strip */
 };
 
-HB_INLINE int8_t *next_window(struct walk *k, int8_t *to) {
-    const struct hb_plan_window *w = k->window;
-    to = gather(w, k->zero_point, k->input, k->y, k->x, to);
-    k->x += w->stride_w;
-    if (--k->column == 0) {
-        k->column = w->out_w;
-        k->x = -w->pad_left;
-        k->y += w->stride_h;
+HB_INLINE const int8_t *next_window(struct walk *k) {
+    const int8_t *window = k->window;
+    k->window += k->window_step;
+    if (--k->left == 0) {
+        k->left = k->windows;
+        k->strip += k->strip_bytes;
+        k->window = k->strip;
     }
-    return to;
+    return window;
+}
+
+/* Pixels of a step, from their windows. `spare` holds two pixels where blocks are not whole. */
+static int8_t *multiply(struct hb_mve_product *p, struct walk walk, int32_t pixels,
+                        int32_t channels, int8_t *spare, int8_t *output) {
+    const int32_t padded = (channels + 3) / 4 * 4;
+    for (; pixels > 0; pixels -= 2) {
+        const bool two = pixels > 1; /* or the last one twice */
+        int8_t *second = two ? output + channels : output;
+        p->pixel[0] = next_window(&walk);
+        p->pixel[1] = two ? next_window(&walk) : p->pixel[0];
+        p->output[0] = channels == padded ? output : spare;
+        p->output[1] = channels == padded ? second : spare + padded;
+        hb_mve_product(p);
+        if (channels != padded) {
+            hb_mve_copy(output, spare, channels);
+            hb_mve_copy(second, spare + padded, channels);
+        }
+        output = second + channels;
+    }
+    return output;
 }
 
 static void run(const HB_CONST uint8_t *record, const struct hb_kernel_memory *memory) {
     struct hb_plan_conv_s8_mve op;
     hb_const_copy(&op, record, sizeof op);
     const struct hb_plan_window *w = &op.window;
-    const uint32_t depth = (uint32_t)filter_elements(w);
-    const uint32_t blocks = hb_mve_blocks(w->out_c);
-    int8_t *scratch = (int8_t *)(memory->arena + op.scratch);
-    int8_t *spare = scratch + windows_bytes(depth);
+    const struct shape s = shape_of(&op);
+    const int8_t *input = (const int8_t *)(memory->arena + op.head.input);
     int8_t *output = (int8_t *)(memory->arena + op.head.output);
-    const bool whole_blocks = w->out_c % HB_MVE_BLOCK == 0u;
+    int8_t *zero_points = (int8_t *)(memory->arena + op.scratch);
+    int8_t *windows = zero_points + HB_MVE_DEPTH;
+    int8_t *spare = windows + s.windows_bytes + HB_MVE_DEPTH;
 
     struct hb_mve_product p;
     p.weights = (const int8_t *)(memory->constants + op.weights);
     p.scales = (const struct hb_mve_scales *)(const void *)(memory->constants + op.scales);
-    p.scales_end = p.scales + blocks;
-    p.pixel[0] = scratch;
-    p.pixel[1] = scratch + depth;
-    p.more_steps = hb_mve_steps(depth) - 1u;
+    p.scales_end = p.scales + s.blocks;
+    p.more_steps = hb_mve_steps(s.depth) - 1u;
     p.away = (int32_t)op.away;
     p.zero_point = op.quantised.output_zero_point;
     p.minimum = op.quantised.minimum;
     p.maximum = op.quantised.maximum;
 
-    struct walk walk = {w,
-                        op.quantised.input_zero_point,
-                        (const int8_t *)(memory->arena + op.head.input),
-                        w->out_w,
-                        -w->pad_top,
-                        -w->pad_left};
-    for (int32_t left = w->out_h * w->out_w; left > 0; left -= 2) {
-        const int32_t pixels = left > 1 ? 2 : 1;
-        int8_t *to = next_window(&walk, scratch);
-        if (pixels == 2) {
-            next_window(&walk, to);
+    const int32_t batch = (int32_t)op.batch;
+    if (s.plain) {
+        const struct walk walk = {windows, windows, 0, (int32_t)s.depth, batch, batch};
+        for (int32_t left = w->out_h * w->out_w; left > 0; left -= batch) {
+            const int32_t pixels = left < batch ? left : batch;
+            hb_mve_copy(windows, input, pixels * (int32_t)s.depth);
+            input += pixels * (int32_t)s.depth;
+            output = multiply(&p, walk, pixels, w->out_c, spare, output);
         }
-        p.output[0] = whole_blocks ? output : spare;
-        p.output[1] =
-            whole_blocks && pixels == 2 ? output + w->out_c : spare + blocks * HB_MVE_BLOCK;
-        hb_mve_product(&p);
-        if (!whole_blocks) {
-            hb_mve_copy(output, spare, w->out_c);
-            if (pixels == 2) {
-                hb_mve_copy(output + w->out_c, spare + blocks * HB_MVE_BLOCK, w->out_c);
-            }
+        return;
+    }
+    hb_mve_fill(zero_points, op.quantised.input_zero_point,
+                (int32_t)(HB_MVE_DEPTH + s.windows_bytes));
+    const int32_t strip_bytes = (int32_t)(s.columns * s.column);
+    const struct walk walk = {windows,  windows, strip_bytes, w->stride_w * (int32_t)s.column,
+                              w->out_w, w->out_w};
+    int32_t y = -w->pad_top;
+    for (int32_t left = w->out_h; left > 0; left -= batch) {
+        const int32_t rows = left < batch ? left : batch;
+        for (int32_t i = 0; i < rows; i++, y += w->stride_h) {
+            bring_strip(w, &s, input, y, zero_points, windows + i * strip_bytes);
         }
-        output += 2 * w->out_c;
+        output = multiply(&p, walk, rows * w->out_w, w->out_c, spare, output);
     }
 }
 

@@ -6,9 +6,8 @@
 
 #ifdef HB_WITH_MVE
 
+#include "spread.h"
 #include "tiles.h"
-
-#define GROUP 4u /* channels */
 
 /* Columns of a row in scratch: what the tiles of a row of outputs reach. */
 static uint32_t columns_of(const struct hb_plan_window *w) {
@@ -20,9 +19,9 @@ static enum hb_plan_fault check(const HB_CONST uint8_t *record,
     struct hb_plan_depthwise_3x3_s8_mve op;
     hb_const_copy(&op, record, sizeof op);
     const struct hb_plan_window *w = &op.window;
-    if (!hb_window_ok(w) || w->in_c != w->out_c || w->in_c % GROUP != 0u || w->kernel_h != 3u ||
-        w->kernel_w != 3u || w->stride_h != 1u || w->stride_w != 1u || w->dilation_h != 1u ||
-        w->dilation_w != 1u) {
+    if (!hb_window_ok(w) || w->in_c != w->out_c || w->in_c % HB_MVE_GROUP != 0 ||
+        w->kernel_h != 3u || w->kernel_w != 3u || w->stride_h != 1u || w->stride_w != 1u ||
+        w->dilation_h != 1u || w->dilation_w != 1u) {
         return HB_PLAN_FAULT_SHAPE;
     }
     if (!hb_quantised_ok(&op.quantised) || op.away > 1u) {
@@ -32,7 +31,8 @@ static enum hb_plan_fault check(const HB_CONST uint8_t *record,
         !hb_tensor_ok(memory, op.scratch, 16u + (uint64_t)columns_of(w) * 4u * w->in_c, 1u)) {
         return HB_PLAN_FAULT_TENSOR;
     }
-    if (!hb_constant_ok(memory, op.weights, w->in_c / GROUP * HB_MVE_TILE_WEIGHTS + 4u, 1u) ||
+    if (!hb_constant_ok(memory, op.weights, w->in_c / HB_MVE_GROUP * HB_MVE_TILE_WEIGHTS + 4u,
+                        1u) ||
         !hb_constant_ok(memory, op.scales, w->in_c, sizeof(struct hb_mve_tile_scales))) {
         return HB_PLAN_FAULT_CONSTANT;
     }
@@ -46,69 +46,19 @@ static enum hb_plan_fault check(const HB_CONST uint8_t *record,
     return HB_PLAN_FAULT_NONE;
 }
 
-/* Spreads a row's words of four channels over the groups. `to` is where the first word of the first
- * column goes, `from` moves by `next` bytes a column; `pitch` bytes from group to group. */
-static void spread_row(int8_t *to, const int8_t *from, int32_t next, int32_t columns,
-                       int32_t groups, int32_t pitch) {
-#ifdef __ARM_FEATURE_MVE
-    const int32_t on = next == 0 ? 0 : 16;
-    uint32x4_t places = vidupq_n_u32(0, 1);
-    places = vmulq_n_u32(places, (uint32_t)pitch);
-    places = vaddq_n_u32(places, (uint32_t)to - 16u);
-    for (; groups > 0; groups -= 4) {
-        const int8_t *value = from;
-        uint32x4_t place = places;
-        __asm volatile("dls lr, %[columns]\n\t"
-                       "vctp.32 %[groups]\n"
-                       "1:\n\t"
-                       "vpstt\n\t"
-                       "vldrwt.32 q0, [%[value]]\n\t"
-                       "vstrwt.32 q0, [%q[place], #16]!\n\t"
-                       "add %[value], %[next]\n\t"
-                       "le lr, 1b"
-                       : [value] "+r"(value), [place] "+w"(place)
-                       : [columns] "r"(columns), [groups] "r"(groups), [next] "r"(next)
-                       : "lr", "q0", "memory");
-        places = vaddq_n_u32(places, 4u * (uint32_t)pitch);
-        from += on;
-    }
-#else
-    for (int32_t group = 0; group < groups; group++) {
-        for (int32_t column = 0; column < columns; column++) {
-            memcpy(to + group * pitch + column * 16,
-                   from + column * next + (next == 0 ? 0 : group * (int32_t)GROUP), GROUP);
-        }
-    }
-#endif
-}
-
-struct rows {
-    const struct hb_plan_window *window;
-    const int8_t *input;
-    int8_t *scratch; /* 16 times the zero point, then the rows */
-    int32_t columns; /* in scratch */
-};
-
-/* Row y of the input, or of the padding, to scratch. */
-static void bring_row(const struct rows *r, int32_t y) {
-    const struct hb_plan_window *w = r->window;
-    const int32_t slot = (y + w->pad_top) % 4;
-    const int32_t room = r->columns - w->pad_left;
-    const bool inside = y >= 0 && y < w->in_h;
-    spread_row(r->scratch + 16 + w->pad_left * 16 + slot * 4,
-               inside ? r->input + y * w->in_w * w->in_c : r->scratch, inside ? w->in_c : 0,
-               w->in_w < room ? w->in_w : room, w->in_c / (int32_t)GROUP, r->columns * 16);
+static void bring_row(const struct hb_mve_rows *r, int32_t y) {
+    hb_mve_spread(r, y, (y + r->window->pad_top) % 4, 16);
 }
 
 /* `count` tiles of all channels, the rightmost at output column x. */
-static void run_tiles(struct hb_mve_tiles *p, const struct rows *r, int8_t *output, int32_t x,
-                      int32_t count, uint32_t lanes, bool turned) {
+static void run_tiles(struct hb_mve_tiles *p, const struct hb_mve_rows *r, int8_t *output,
+                      int32_t x, int32_t count, uint32_t lanes, bool turned) {
     const struct hb_plan_window *w = r->window;
     p->tile = r->scratch + 16 + x * 16;
     p->count = count;
     p->lanes = lanes;
     p->next_tile = r->columns * 16 + count * 32;
-    p->next_output = (int32_t)GROUP + count * p->step;
+    p->next_output = HB_MVE_GROUP + count * p->step;
     p->output[0] = output + x * w->out_c;
     p->output[1] = p->output[0] + w->out_c;
     p->output[2] = p->output[0] + w->out_w * w->out_c;
@@ -125,14 +75,15 @@ static void run(const HB_CONST uint8_t *record, const struct hb_kernel_memory *m
     hb_const_copy(&op, record, sizeof op);
     const struct hb_plan_window *w = &op.window;
     const struct hb_plan_quantised *q = &op.quantised;
-    const struct rows rows = {w, (const int8_t *)(memory->arena + op.head.input),
-                              (int8_t *)(memory->arena + op.scratch), (int32_t)columns_of(w)};
+    const struct hb_mve_rows rows = {w, (const int8_t *)(memory->arena + op.head.input),
+                                     (int8_t *)(memory->arena + op.scratch),
+                                     (int32_t)columns_of(w)};
     hb_mve_fill(rows.scratch, q->input_zero_point, 16 + rows.columns * 4 * w->in_c);
 
     struct hb_mve_tiles p;
     p.weights = (const int8_t *)(memory->constants + op.weights);
     p.scales = (const struct hb_mve_tile_scales *)(const void *)(memory->constants + op.scales);
-    p.weights_end = p.weights + w->in_c / GROUP * HB_MVE_TILE_WEIGHTS;
+    p.weights_end = p.weights + w->in_c / HB_MVE_GROUP * HB_MVE_TILE_WEIGHTS;
     p.zero_point = q->output_zero_point;
     p.away = (int32_t)op.away;
     p.step = 2 * w->out_c;

@@ -11,7 +11,7 @@
 
 /* A group's weights are [4 channels][4 columns][4 rows], the first column and the last row zeros;
  * behind the last group follow four zeros. */
-#define HB_MVE_TILE_WEIGHTS 64u
+#define HB_MVE_TILE_WEIGHTS 64
 
 struct hb_mve_tile_scales {
     int32_t bias, multiplier, shift;
