@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hilbench.models.planner import lower_plain, lower_weighted
+from hilbench.models.planner import lower_binary, lower_plain, lower_weighted
 from hilbench.models.planner.layout import QUANTISED, WINDOW, Field, numbers, record
 from hilbench.models.planner.lower import Constants, Context, Lowered
 from hilbench.models.planner.overlap import row_distance, window_distance
@@ -417,7 +417,7 @@ def add(context: Context) -> Lowered | None:
     """ADD of equal shapes."""
     if context.is_float:
         return None
-    low = lower_plain.add(replace(context, constants=Constants()))
+    low = lower_binary.binary(replace(context, constants=Constants()))
     if low.record != "add_s8":
         return None
     values = dict(low.values)
