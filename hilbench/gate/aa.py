@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from datetime import date
-from fnmatch import fnmatchcase
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -179,7 +178,7 @@ def unreplayed(run: Snapshot, config: GateConfig) -> list[str]:
     return [
         f"{board}[{variant}]::energy_uj"
         for board, variant in run.cells
-        if any(p.candidate == variant and fnmatchcase(board, p.board) for p in config.pairs)
+        if any(pair.matches(board, variant) for pair in config.pairs)
     ]
 
 

@@ -139,6 +139,10 @@ class Pair:
     candidate: str
     board: str = "*"
 
+    def matches(self, board: str, variant: str) -> bool:
+        """Say whether a cell is a candidate of it."""
+        return variant == self.candidate and fnmatchcase(board, self.board)
+
 
 @dataclass(frozen=True)
 class Layout:

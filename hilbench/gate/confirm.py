@@ -44,7 +44,7 @@ def jobs(names: Collection[Name], config: GateConfig) -> tuple[Job, ...]:
     alone: dict[str, dict[str, None]] = {}
     pairs: dict[tuple[str, str, str], None] = {}
     for board, variant, metric in names:
-        pair = next((p for p in config.pairs if p.candidate == variant), None)
+        pair = next((p for p in config.pairs if p.matches(board, variant)), None)
         if metric == "energy_uj" and pair is not None:
             pairs[board, pair.baseline, variant] = None
         else:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from hilbench.errors import UsageError
 from hilbench.gate import methods
-from hilbench.gate.baseline import Baseline
+from hilbench.gate.baseline import Baseline, cell_name
 from hilbench.gate.config import GateConfig, Waiver
 from hilbench.gate.exact import decide_exact, relative
 from hilbench.gate.family import check_can_fail, holm
@@ -88,7 +88,7 @@ def judge(
         baseline.id,
         tuple(verdicts),
         waivers=tuple(map(_says, active)),
-        warnings=(*run.warnings, *_warnings(sides, verdicts, active)),
+        warnings=(*run.warnings, *_with_itself(run, baseline), *_warnings(sides, verdicts, active)),
         stale=tuple(
             f"waiver of {w.where} expired on {w.expires} ({w.reason}); fix what it waived, renew or "
             f"remove it"
@@ -206,6 +206,15 @@ def _says(waiver: Waiver) -> str:
     parts = [("maximum", waiver.limits.maximum), ("minimum", waiver.limits.minimum)]
     limits = ", ".join(f"{name} {value:g}" for name, value in parts if value is not None)
     return f"{waiver.where}: {waiver.reason} ({limits}; until {waiver.expires})"
+
+
+def _with_itself(run: Snapshot, baseline: Baseline) -> list[str]:
+    """A run that passes against itself says nothing of what was built since."""
+    same = [key for key, cell in baseline.cells.items() if cell.run == run.run_id]
+    if not same:
+        return []
+    cells = f"{len(same)} cells" if len(same) > 1 else cell_name(same[0])
+    return [f"{cells} of the baseline came from this very run and meet themselves; measure again"]
 
 
 def _warnings(sides: _Sides, verdicts: list[CellVerdict], active: list[Waiver]) -> list[str]:

@@ -203,14 +203,21 @@ def pair_test(
     if metric != "energy_uj":
         return None
     for pair in config.pairs:
-        if pair.candidate != variant:
+        if not pair.matches(board, variant):
             continue
         for record in run.comparisons:
             if record.board == board and {record.a, record.b} == {pair.baseline, variant}:
                 cell = CellVerdict(board, variant, metric, "INVALID", "energy")
-                margin = config.margin(board, variant, metric)
-                return _paired(replace(cell, margin=margin), record, pair.baseline, run)
+                cell = replace(cell, margin=config.margin(board, variant, metric))
+                if flaw := _flaw_of((board, variant), (board, pair.baseline), run=run):
+                    return replace(cell, reason=flaw)
+                return _paired(cell, record, pair.baseline, run)
     return None
+
+
+def _flaw_of(*keys: tuple[str, str], run: Snapshot) -> str:
+    """Say which of two has wrong outputs: what takes less energy may have computed less."""
+    return next((run.flawed[key] for key in keys if key in run.flawed), "")
 
 
 def _paired(cell: CellVerdict, record: ComparisonRecord, baseline: str, run: Snapshot) -> Test:

@@ -522,6 +522,39 @@ def test_paired_energy(sessions, cancels, words):
     assert cell.reason.endswith(f"; paired with dense in this run, {words}")
 
 
+@pytest.mark.parametrize(
+    ("board", "words"),
+    [("m*", "; paired with dense in this run, A B B A, by blocks"), ("uno*", "against a stored")],
+)
+def test_a_pair_is_of_its_boards(board, words):
+    config = GateConfig(metrics=("energy_uj",), pairs=(Pair("dense", "pruned", board),))
+    run = in_turns((10.0, 10.1, 10.0, 10.1), (10.5, 10.6, 10.5, 10.6))
+    accepted = [((b, v), METERED) for b in ("m4", "uno") for v in ("dense", "pruned")]
+    cell = cell_of(gate(run, baseline_of(*accepted), config), "energy_uj", ("m4", "pruned"))
+    assert words in cell.reason
+
+
+@pytest.mark.parametrize("wrong", ["dense", "pruned"])
+def test_a_pair_with_wrong_outputs_is_no_measurement(wrong):
+    """What took less energy may have computed less."""
+    config = GateConfig(metrics=("energy_uj",), pairs=(Pair("dense", "pruned"),))
+    flaw = f"OutputMismatchError: board m4, {wrong}: 3 of 400 outputs differ"
+    run = in_turns((10.0, 10.1, 10.0, 10.1), (9.0, 9.1, 9.0, 9.1))
+    before = baseline_of((("m4", "dense"), METERED), (("m4", "pruned"), METERED))
+    assert cell_of(gate(run, before, config), "energy_uj", ("m4", "pruned")).verdict == "IMPROVED"
+    result = gate(replace(run, flawed={("m4", wrong): flaw}), before, config)
+    cell = cell_of(result, "energy_uj", ("m4", "pruned"))
+    assert (cell.verdict, cell.reason, result.exit_code) == ("INVALID", flaw, 4)
+
+
+def test_a_run_that_meets_itself_says_so():
+    assert gate().warnings == ()
+    told = "of the baseline came from this very run and meet themselves; measure again"
+    assert gate(run_of(run_id="run-1")).warnings == (f"m4[int8] {told}",)
+    two = ((KEY, CELL), (("m7", "int8"), CELL))
+    assert gate(run_of(*two, run_id="run-1"), baseline_of(*two)).warnings == (f"2 cells {told}",)
+
+
 # Screen and confirm
 
 
@@ -540,6 +573,8 @@ def test_jobs_are_boards_with_their_variants_and_pairs_in_turns():
         Job("m7", ("a",)),
         Job("m4", ("dense", "pruned"), ("dense", "pruned")),
     )
+    elsewhere = GateConfig(pairs=(Pair("dense", "pruned", "m7"),))
+    assert jobs(names[-1:], elsewhere) == (Job("m4", ("pruned",)),)
 
 
 def test_a_false_alarm_goes_away_on_fresh_sessions():
