@@ -459,11 +459,10 @@ struct hb_plan_depthwise_s8_dsp {
     struct hb_plan_head head;
     struct hb_plan_window window;
     struct hb_plan_quantised quantised;
-    uint32_t weights; /* constant: int8 [kernel_h][kernel_w][channels] */
-    uint32_t filters; /* constant: bias and scale per channel */
+    uint32_t filters; /* constant: per four channels */
     uint32_t linear; /* 0: results below the output's zero point are clamped */
 };
-typedef char hb_plan_depthwise_s8_dsp_is_60_bytes[sizeof(struct hb_plan_depthwise_s8_dsp) == 60 ? 1 : -1];
+typedef char hb_plan_depthwise_s8_dsp_is_56_bytes[sizeof(struct hb_plan_depthwise_s8_dsp) == 56 ? 1 : -1];
 
 struct hb_plan_add_s8_dsp {
     struct hb_plan_head head;

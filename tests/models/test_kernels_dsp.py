@@ -23,6 +23,7 @@ from hilbench.config import load_boards
 from hilbench.errors import ImageError
 from hilbench.models.planner import layout, plan_model
 from hilbench.models.planner.requantise import Reference, fit
+from hilbench.models.planner.sets import dsp as kernel_set
 from hilbench.models.planner.sets import records
 from hilbench.models.tflite_file import parse_model, read_model
 from hilbench.records import Plan
@@ -119,13 +120,25 @@ def test_depthwise(window, channels, dsp, tflm):
 @pytest.mark.parametrize(
     "size", [(1, 1), (1, 7), (7, 1), (2, 3), (3, 3), (3, 8), (8, 3), (4, 5), (5, 4), (25, 5)]
 )
-def test_depthwise_3x3_of_any_size(size, padding, dsp, tflm):
+def test_depthwise_3x3_of_any_size(size, padding, dsp, tflm, monkeypatch):
     if padding == "VALID" and min(size) < 3:
         return
     data = models.convolution(
         5, depthwise=True, size=size, in_c=8, out_c=8, padding=padding, activation="RELU"
     )
-    assert_bit_exact(data, dsp, tflm, "depthwise3x3_s8_dsp")
+    for pixels, kernel in ((10**9, "depthwise3x3_s8_dsp"), (0, "depthwise_s8_dsp")):
+        monkeypatch.setattr(kernel_set, "_cost_of_pixels", lambda _, cost=pixels: cost)
+        assert_bit_exact(data, dsp, tflm, kernel)
+
+
+def test_depthwise_3x3_goes_by_pixels_where_lines_are_short():
+    kernels = [
+        planned(models.convolution(5, depthwise=True, size=(n, n), in_c=64, out_c=64))
+        .operators[0]
+        .kernel
+        for n in (3, 24)
+    ]
+    assert kernels == ["depthwise_s8_dsp", "depthwise3x3_s8_dsp"]
 
 
 @pytest.mark.parametrize("channels", [3, 6])
@@ -144,6 +157,7 @@ def test_ranges(kernel, zero_points, activation, dsp, tflm):
         data = models.convolution(
             7,
             depthwise=kernel != "conv",
+            size=(11, 12),
             in_c=4,
             stride=(2, 2) if kernel == "depthwise" else (1, 1),
             zero_points=zero_points,
@@ -280,7 +294,7 @@ def test_fitted_constants_equal_the_reference_at_every_sum(seed):
 
 
 CONV = planned(models.convolution(1, in_c=5, out_c=5))
-DEPTHWISE = planned(models.convolution(1, depthwise=True, in_c=8, out_c=8))
+DEPTHWISE = planned(models.convolution(1, depthwise=True, size=(11, 12), in_c=8, out_c=8))
 STRIDED = planned(models.convolution(1, depthwise=True, in_c=8, out_c=8, stride=(2, 2)))
 ADD = planned(models.add_twice())
 DENSE = planned(models.fully_connected(1, units=7))
@@ -300,7 +314,6 @@ DENSE = planned(models.fully_connected(1, units=7))
         (DEPTHWISE, {"in_c": 6, "out_c": 6}, "shape"),
         (DEPTHWISE, {"stride_w": 2}, "shape"),
         (DEPTHWISE, {"pad_left": 2}, "shape"),
-        (STRIDED, {"weights": 0x7FFFFFF0}, "constant"),
         (STRIDED, {"filters": 0x7FFFFFF0}, "constant"),
         (STRIDED, {"in_c": 4}, "shape"),
         (ADD, {"input_2": 0x7FFFFFF0}, "tensor"),

@@ -7,7 +7,7 @@ bit by bit is left to the portable set.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -68,8 +68,7 @@ RECORDS: Final[tuple[Record, ...]] = (
         WINDOW,
         QUANTISED,
         fields=(
-            Field("u32", "weights", "constant: int8 [kernel_h][kernel_w][channels]"),
-            Field("u32", "filters", "constant: bias and scale per channel"),
+            Field("u32", "filters", "constant: per four channels"),
             _LINEAR,
         ),
     ),
@@ -300,9 +299,11 @@ def depthwise_conv_2d(context: Context) -> Lowered | None:
         return None
     shape = (v["kernel_h"], v["kernel_w"], v["stride_h"], v["stride_w"])
     dilated = v["dilation_h"] != 1 or v["dilation_w"] != 1
-    if shape == (3, 3, 1, 1) and not dilated and max(v["pad_top"], v["pad_left"]) <= 1:
-        return _depthwise_3x3(context, operator)
-    return _depthwise(context, operator)
+    if shape != (3, 3, 1, 1) or dilated or max(v["pad_top"], v["pad_left"]) > 1:
+        return _depthwise(context, operator)
+    by_lines = min(_cost_of_lines(v, vertical=vertical) for vertical in (False, True))
+    kernel = _depthwise_3x3 if by_lines <= _cost_of_pixels(v) else _depthwise
+    return kernel(context, operator)
 
 
 def _depthwise_3x3(context: Context, operator: _Operator) -> Lowered | None:
@@ -311,7 +312,7 @@ def _depthwise_3x3(context: Context, operator: _Operator) -> Lowered | None:
         return None
     values = operator.fields(WINDOW.fields + QUANTISED.fields)
     rows, columns = int(values["out_h"]), int(values["out_w"])
-    vertical = _line_cost(columns, rows) < _line_cost(rows, columns)
+    vertical = _cost_of_lines(values, vertical=True) < _cost_of_lines(values, vertical=False)
     taps = operator.weights.reshape(-1, 3, 3)
     if vertical:
         taps = taps.transpose(0, 2, 1)
@@ -340,9 +341,23 @@ def _depthwise_3x3(context: Context, operator: _Operator) -> Lowered | None:
     )
 
 
-def _line_cost(lines: int, length: int) -> int:
-    """Return about how many instructions the lines of one channel take."""
-    return lines * (30 * -(-length // 2) + 30)
+def _cost_of_lines(values: Mapping[str, Number], *, vertical: bool) -> int:
+    """Return about how many instructions a channel of a 3 x 3 window takes, line by line."""
+    length, lines = int(values["out_w"]), int(values["out_h"])
+    if vertical:
+        length, lines = lines, length
+    return lines * (30 * -(-length // 2) + 2 * length + 80)
+
+
+def _cost_of_pixels(values: Mapping[str, Number]) -> int:
+    """Return the same pixel by pixel, where taps in the padding cost nothing."""
+    pixels, taps = 1, 1
+    for axis, before in (("h", "pad_top"), ("w", "pad_left")):
+        out, size = int(values[f"out_{axis}"]), int(values[f"in_{axis}"])
+        pixels *= out
+        origins = range(-int(values[before]), out - int(values[before]))
+        taps *= sum(0 <= o + k < size for o in origins for k in range(3))
+    return 3 * taps + (16 + 130 // int(values["in_c"])) * pixels
 
 
 def _depthwise(context: Context, operator: _Operator) -> Lowered | None:
@@ -356,9 +371,16 @@ def _depthwise(context: Context, operator: _Operator) -> Lowered | None:
     if scaled is None:
         return None
     values = operator.fields(WINDOW.fields + QUANTISED.fields)
-    filters = np.concatenate([scaled.bias.astype(np.int32)[:, None], scaled.scales], axis=1)
+    blocks = len(bias) // 4
+    filters = np.concatenate(
+        [
+            _bytes(scaled.bias.astype("<i4").reshape(blocks, 4)),
+            _bytes(scaled.scales.reshape(blocks, 12)),
+            _bytes(operator.weights.astype(np.int8).reshape(blocks, 4, -1).transpose(0, 2, 1)),
+        ],
+        axis=1,
+    )
     values |= {
-        "weights": context.constants.add(operator.weights.T.astype(np.int8)),
         "filters": context.constants.add(filters),
         "linear": operator.linear,
     }

@@ -246,32 +246,29 @@ static void unpack(const struct filter *filter, struct taps *taps) {
 HB_INLINE void put(uint32_t *ring, size_t channel, uint32_t first, uint32_t second) {
     const uint32_t a = hb_dsp_even(first), b = hb_dsp_odd(first);
     const uint32_t c = hb_dsp_even(second), d = hb_dsp_odd(second);
-    ring[0] = (a & 0xffffu) | c << 16;
-    ring[channel] = (b & 0xffffu) | d << 16;
-    ring[2u * channel] = (c & 0xffff0000u) | a >> 16;
-    ring[3u * channel] = (d & 0xffff0000u) | b >> 16;
+    ring[0] = hb_dsp_low_halves(a, c);
+    ring[channel] = hb_dsp_low_halves(b, d);
+    ring[2u * channel] = hb_dsp_high_halves(a, c);
+    ring[3u * channel] = hb_dsp_high_halves(b, d);
 }
 
-/* Puts a line of four channels, or padding where there is none, into the ring. */
-static void fill(const struct axes *a, const int8_t *from, bool exists, uint32_t padding,
-                 uint32_t *ring) {
-    uint32_t words = ring_words(a);
+/* Puts `left` pixels of four channels, and padding around them, into `words` words of the ring. */
+HB_NO_INLINE void fill(uint32_t *ring, uint32_t words, const int8_t *from, uint32_t left,
+                       uint32_t step, bool pad, uint32_t padding) {
     const size_t channel = (size_t)words * LINES;
-    const uint32_t step = a->length_step;
-    uint32_t left = exists ? a->in_length : 0u;
-    if (a->pad_length != 0u && left > 0u) {
+    if (pad && left > 0u) {
         put(ring, channel, padding, hb_dsp_load(from));
         from += step;
         left--;
         words--;
         ring += LINES;
     }
-    for (uint32_t n = left / 2u < words ? left / 2u : words; n > 0u; n--) {
+    uint32_t pairs = left / 2u < words ? left / 2u : words;
+    words -= pairs;
+    left -= 2u * pairs;
+    for (; pairs > 0u; pairs--, ring += LINES) {
         put(ring, channel, hb_dsp_load(from), hb_dsp_load(from + step));
         from += 2u * step;
-        left -= 2u;
-        words--;
-        ring += LINES;
     }
     for (; words > 0u; words--, ring += LINES) {
         put(ring, channel, left > 0u ? hb_dsp_load(from) : padding, padding);
@@ -287,35 +284,39 @@ static void run(const HB_CONST uint8_t *record, const struct hb_kernel_memory *m
     const struct filter *filters =
         (const struct filter *)(const void *)(memory->constants + op.filters);
     const int8_t *input = (const int8_t *)(memory->arena + op.head.input);
-    int8_t *output = (int8_t *)(memory->arena + op.head.output);
+    int8_t *const output = (int8_t *)(memory->arena + op.head.output);
     uint32_t *ring = (uint32_t *)(void *)(memory->arena + op.scratch);
+    const uint32_t words = ring_words(&a);
     const uint32_t padding = (uint8_t)op.quantised.input_zero_point * 0x01010101u;
     const uint32_t out_row = (uint32_t)w->out_w * w->out_c;
-    const uint32_t out_line_step = op.vertical != 0u ? w->out_c : out_row;
     struct taps taps[CHANNELS];
+    struct line line;
+    line.ring_bytes = words * WORD;
+    line.pairs_bytes = a.out_length / 2u * WORD;
+    line.odd = a.out_length % 2u;
+    line.step = op.vertical != 0u ? out_row : w->out_c;
+    line.linear = op.linear;
     for (uint32_t c = 0; c < w->out_c; c += CHANNELS) {
         unpack(filters + c, taps);
         const int8_t *from = input + c;
-        for (uint32_t i = 0; i < a.out_lines + LINES - 1u; i++) { /* i: line of the padded image */
+        int8_t *to = output + c;
+        uint32_t slot = 0;                                        /* line of the ring */
+        for (uint32_t i = 0; i < a.out_lines + LINES - 1u; i++) { /* of the padded image */
             const bool exists = i >= a.pad_lines && i - a.pad_lines < a.in_lines;
-            fill(&a, from, exists, padding, ring + i % LINES);
+            fill(ring + slot, words, from, exists ? a.in_length : 0u, a.length_step,
+                 a.pad_length != 0u, padding);
             from += exists ? a.line_step : 0u;
+            slot = slot == LINES - 1u ? 0u : slot + 1u;
             if (i < LINES - 1u) {
                 continue;
             }
-            const uint32_t out_line = i - (LINES - 1u);
-            struct line line;
             line.taps = taps;
             line.ring = ring;
-            line.output = output + c + (size_t)out_line * out_line_step;
-            line.rotation = (LINES - out_line % LINES) % LINES * 8u;
-            line.ring_bytes = ring_words(&a) * WORD;
-            line.pairs_bytes = a.out_length / 2u * WORD;
-            line.odd = a.out_length % 2u;
-            line.step = op.vertical != 0u ? out_row : w->out_c;
-            line.linear = op.linear;
+            line.output = to;
+            line.rotation = slot == 0u ? 0u : (LINES - slot) * 8u; /* the oldest line is next */
             line.channels = CHANNELS;
             run_line(&line);
+            to += op.vertical != 0u ? w->out_c : out_row;
         }
     }
     hb_dsp_clamp(output, (uint32_t)hb_window_out(w), &op.quantised);

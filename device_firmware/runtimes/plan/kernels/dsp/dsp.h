@@ -78,6 +78,19 @@ HB_INLINE uint32_t hb_dsp_odd_plus(uint32_t halves, uint32_t bytes) {
     return sums;
 }
 
+/* The low halves of both, or the high ones. */
+HB_INLINE uint32_t hb_dsp_low_halves(uint32_t low, uint32_t high) {
+    uint32_t halves;
+    __asm("pkhbt %0, %1, %2, lsl #16" : "=r"(halves) : "r"(low), "r"(high));
+    return halves;
+}
+
+HB_INLINE uint32_t hb_dsp_high_halves(uint32_t low, uint32_t high) {
+    uint32_t halves;
+    __asm("pkhtb %0, %1, %2, asr #16" : "=r"(halves) : "r"(high), "r"(low));
+    return halves;
+}
+
 /* acc + low half * low half */
 HB_INLINE int32_t hb_dsp_mac_low(uint32_t a, uint32_t b, int32_t acc) {
     __asm("smlabb %0, %1, %2, %0" : "+r"(acc) : "r"(a), "r"(b));
@@ -130,6 +143,14 @@ HB_INLINE uint32_t hb_dsp_even_plus(uint32_t halves, uint32_t bytes) {
 
 HB_INLINE uint32_t hb_dsp_odd_plus(uint32_t halves, uint32_t bytes) {
     return hb_dsp_plus(halves, hb_dsp_odd(bytes));
+}
+
+HB_INLINE uint32_t hb_dsp_low_halves(uint32_t low, uint32_t high) {
+    return (low & 0xffffu) | high << 16;
+}
+
+HB_INLINE uint32_t hb_dsp_high_halves(uint32_t low, uint32_t high) {
+    return low >> 16 | (high & 0xffff0000u);
 }
 
 HB_INLINE int32_t hb_dsp_mac_low(uint32_t a, uint32_t b, int32_t acc) {
