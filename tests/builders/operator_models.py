@@ -105,14 +105,18 @@ def fully_connected(
     zero_points: tuple[int, int] = (3, -7),
     hybrid: bool = False,
     asymmetric: bool = False,
+    scales: list[float] | None = None,
+    out_scale: float | None = None,
 ) -> bytes:
+    """``scales`` are the units', instead of random ones."""
     rng = np.random.default_rng(seed)
     model = ModelBuilder()
     depth = in_shape[-1]
     rows = int(np.prod(in_shape)) // depth
-    scales = rng.uniform(0.001, 0.02, units if per_channel else 1).astype(np.float32)
+    drawn = rng.uniform(0.001, 0.02, units if per_channel else 1).astype(np.float32)
+    scales = drawn if scales is None else np.array(scales, np.float32)
     in_scale = float(rng.uniform(0.01, 0.1))
-    out_scale = in_scale * float(scales.max()) * 50 * np.sqrt(depth)
+    out_scale = out_scale or in_scale * float(scales.max()) * 50 * np.sqrt(depth)
     x = model.tensor(in_shape, dtype, **quantisation(dtype, in_scale, zero_points[0]))
     w_dtype = "int8" if hybrid else dtype
     quantised = {} if w_dtype == "float32" else {"scale": list(scales)}

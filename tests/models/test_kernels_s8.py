@@ -146,6 +146,21 @@ def test_fully_connected_ranges(zero_points, activation, runtime, tflm):
     assert_bit_exact(data, runtime, tflm)
 
 
+@pytest.mark.parametrize("out_scale", [1e-5, 0.02, 50.0])
+def test_fully_connected_scales_over_20_octaves(out_scale, runtime, tflm):
+    scales = [2.0**-i * 0.97 for i in range(21)]
+    data = models.fully_connected(12, units=21, scales=scales, out_scale=out_scale)
+    assert_bit_exact(data, runtime, tflm)
+
+
+@pytest.mark.parametrize("kind", ["AVERAGE_POOL_2D", "MAX_POOL_2D"])
+@pytest.mark.parametrize("zero_point", [-128, 0, 127])
+def test_pool_of_zero_points_at_the_extremes(kind, zero_point, runtime, tflm):
+    for activation in ACTIVATIONS:
+        data = models.pool(kind=kind, zero_point=zero_point, activation=activation, kernel=(3, 3))
+        assert_bit_exact(data, runtime, tflm)
+
+
 @pytest.mark.parametrize("kind", ["AVERAGE_POOL_2D", "MAX_POOL_2D"])
 @pytest.mark.parametrize(
     ("kernel", "stride"), [((2, 2), (2, 2)), ((3, 3), (1, 1)), ((3, 2), (2, 3)), ((5, 5), (1, 2))]

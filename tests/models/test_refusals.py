@@ -86,6 +86,10 @@ CONTRADICTIONS = [
     ),
     (models.split_v((1, 7), 1, [2, 4]), "the outputs' shapes do not follow from the input"),
     (
+        moving("SPLIT_V", (4,), (4,), (1, [4]), (2, [0, 0]), table="SplitVOptions", NumSplits=1),
+        "2 axes, must be one",
+    ),
+    (
         moving("TRANSPOSE", (2, 3), (2, 3), (1, [1, 0])),
         "the output's shape does not follow from the permutation",
     ),
@@ -198,3 +202,29 @@ def test_one_tensor_as_two_inputs():
     with pytest.raises(ModelError) as caught:
         plan_model(parse_model(model.build([x, x], [y]), Path("some.tflite")))
     assert str(caught.value) == "some.tflite: one tensor is two inputs; export the model again"
+
+
+def test_mutated_models_are_planned_or_refused():
+    """Any byte of a model may be wrong: it is planned all the same, or refused by type."""
+    originals = [data for data, _ in UNSUPPORTED + CONTRADICTIONS]
+    originals += [
+        models.binary("SUB", shapes=((2, 3, 4), (3, 1)), constant=1),
+        models.concatenation(((1, 4, 3), (1, 4, 5)), 2),
+        models.split((1, 4, 6), 2, 3),
+        models.pad((1, 4, 5), [0, 0, 1, 1, 2, 0], value=7),
+        models.padded_convolution([0, 0, 1, 1, 1, 1, 0, 0]),
+        models.mean(shape=(2, 5, 3, 4), axes=(1, 3)),
+        models.convolution(1, "float32", hybrid=True),
+    ]
+    rng = np.random.default_rng(4)
+    planned = 0
+    for _ in range(1500):
+        data = bytearray(originals[rng.integers(len(originals))])
+        for at in rng.integers(8, len(data), rng.integers(1, 4)):
+            data[at] = rng.choice([data[at] ^ (1 << rng.integers(8)), rng.integers(256), 0, 255])
+        try:
+            plan_model(parse_model(bytes(data), Path("some.tflite")))
+        except ModelError:
+            continue
+        planned += 1
+    assert 50 < planned < 1000

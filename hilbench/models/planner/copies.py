@@ -131,8 +131,10 @@ def _concatenation(graph: Graph, node: Node) -> Copy:
 def _split(graph: Graph, node: Node) -> Copy:
     source = graph.tensor(node.reads[0])
     position = 0 if node.operator.name == "SPLIT" else 2
-    (value,) = _numbers(graph, node, position) or [0]
-    axis = _axis(graph, node, value, len(source.shape))
+    axes = _numbers(graph, node, position)
+    if len(axes) != 1:
+        raise _refused(graph, node, f"{len(axes)} axes, must be one")
+    axis = _axis(graph, node, axes[0], len(source.shape))
     parts = [graph.tensor(i).shape for i in node.operator.outputs]
     if not all(_same_but(p, source.shape, axis) for p in parts) or source.shape[axis] != sum(
         p[axis] for p in parts
@@ -141,8 +143,8 @@ def _split(graph: Graph, node: Node) -> Copy:
     shape = parts[node.part]
     steps = strides_of(source.shape)
     before = sum(p[axis] for p in parts[: node.part])
-    axes = list(zip(shape, steps, strides_of(shape), strict=True))
-    return _grid(source, axes, in_first=before * steps[axis])
+    grid = list(zip(shape, steps, strides_of(shape), strict=True))
+    return _grid(source, grid, in_first=before * steps[axis])
 
 
 def _transpose(graph: Graph, node: Node) -> Copy:

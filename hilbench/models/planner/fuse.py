@@ -9,6 +9,8 @@ from collections import Counter
 from dataclasses import replace
 from typing import Final
 
+import numpy as np
+
 from hilbench.models.planner.graph import Graph, Node, contradiction
 from hilbench.models.planner.layout import ALIGNMENT
 from hilbench.models.planner.quantise import ACTIVATIONS
@@ -55,7 +57,7 @@ def same_quantisation(a: TfliteTensor, b: TfliteTensor) -> bool:
     if a.dtype != b.dtype:
         return False
     return a.dtype == "float32" or (
-        a.scales[0] == b.scales[0] and a.zero_points[0] == b.zero_points[0]
+        np.array_equal(a.scales, b.scales) and np.array_equal(a.zero_points, b.zero_points)
     )
 
 
