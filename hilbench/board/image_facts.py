@@ -9,7 +9,7 @@ from typing import Any
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
-from hilbench.errors import ImageError
+from hilbench.errors import ImageError, UsageError
 from hilbench.records import Image
 
 _RUNTIME, _KERNELS = "hb_runtime_text", "hb_kernels_name"
@@ -23,6 +23,21 @@ class ImageFacts:
     runtime: str
     kernels: str
     pool_bytes: int | None
+
+    def planned_kernels(self, board: str) -> str:
+        """Return the kernels to plan for.
+
+        Raises:
+            UsageError: the board executes .tflite files, not plans.
+        """
+        from hilbench.models.payload import takes_tflite  # noqa: PLC0415 - brings the reader
+
+        if takes_tflite(self.runtime):
+            raise UsageError(
+                f"board {board}: its runtime {self.runtime!r} executes .tflite files and plans "
+                "their memory itself; choose a board with the built-in runtime"
+            )
+        return self.kernels
 
 
 def image_facts(image: Image) -> ImageFacts:

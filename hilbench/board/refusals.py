@@ -22,8 +22,8 @@ TFLM_FAULTS: Final[dict[int, tuple[str, str]]] = {
         "the model has {1} inputs and {2} outputs, this runtime takes 1 of each",
         "export a model with one input and one output",
     ),
-    5: ("shape, type or data of tensor {0} contradict each other", _EXPORT),
-    6: ("operator {0} names tensors or an operator code that do not exist", _EXPORT),
+    5: ("shape, type, data or use of tensor {0} contradict each other", _EXPORT),
+    6: ("operator {0} names tensors or an operator code that it cannot have", _EXPORT),
     _MISSING: (
         "no kernel is registered for {3}",
         "add it to device_firmware/runtimes/tflm/tflm.cc, or choose another variant",

@@ -40,8 +40,8 @@ def variant(arena_bytes):
     plan = SimpleNamespace(
         data=bytes(1001),
         arena_bytes=arena_bytes,
-        input=SimpleNamespace(bytes=64),
-        output=SimpleNamespace(bytes=10),
+        input_bytes=64,
+        output_bytes=10,
     )
     return SimpleNamespace(plan=plan, config=SimpleNamespace(name="int8"))
 

@@ -61,11 +61,11 @@ def test_the_plan_runtimes_reasons_become_words(detail, sentence):
         ),
         (
             (5, 7),
-            "shape, type or data of tensor 7 contradict each other; export the model again",
+            "shape, type, data or use of tensor 7 contradict each other; export the model again",
         ),
         (
             (6, 3),
-            "operator 3 names tensors or an operator code that do not exist; "
+            "operator 3 names tensors or an operator code that it cannot have; "
             "export the model again",
         ),
         (

@@ -12,10 +12,10 @@ import pytest
 
 from builders import operator_models as models
 from hilbench.bench.session import _check_loaded
-from hilbench.board.image_facts import image_facts
+from hilbench.board.image_facts import ImageFacts, image_facts
 from hilbench.board.images import find_image
 from hilbench.cli import main
-from hilbench.errors import BoardError, ImageError
+from hilbench.errors import BoardError, ImageError, UsageError
 from hilbench.models.planner import plan_model
 from hilbench.models.tflite_file import parse_model
 from hilbench.records import Image, Placement
@@ -126,6 +126,16 @@ def test_a_board_without_room_is_told(command, tmp_path):
     assert any(line.startswith("arena needs 80 B of the board's ") for line in lines)
     _, lines, _ = command(MLP.replace("mlp_int8", "cnn_int8"), "--board", "microbit")
     assert any(line.endswith("does NOT fit") for line in lines)
+
+
+def test_a_board_that_plans_itself_has_no_plan_to_show():
+    assert ImageFacts("plan 1", "portable dsp", 1000).planned_kernels("m4") == "portable dsp"
+    with pytest.raises(UsageError) as caught:
+        ImageFacts("tflm 5a0c93d1", "cmsis-nn", 1000).planned_kernels("m4-tflm")
+    assert str(caught.value) == (
+        "board m4-tflm: its runtime 'tflm 5a0c93d1' executes .tflite files and plans their memory "
+        "itself; choose a board with the built-in runtime"
+    )
 
 
 def image(path: Path) -> Image:

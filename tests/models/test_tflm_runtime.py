@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 import re
 from pathlib import Path
 
@@ -37,6 +38,7 @@ MODELS = [ZOO / f"{name}.tflite" for name in VARIANTS] + [
     for name in ("kws_ref_model", "pretrainedResnet_quant", "vww_96_int8", "ad01_int8")
 ]
 VECTORS = 4
+DAMAGED = 300
 START_S = 10.0
 
 
@@ -173,17 +175,33 @@ def a_tensor_that_does_not_exist() -> bytes:
     return model.build([x], [y])
 
 
+def softmax_of(tensor: int, boundary: tuple[int, int] = (0, 1)) -> bytes:
+    """SOFTMAX of tensor 0, which is the input; 1 its output; 2 constant; 3 nobody writes."""
+    model = ModelBuilder()
+    model.tensor((1, 8), "int8", scale=0.1)
+    model.tensor((1, 8), "int8", scale=1 / 256, zero_point=-128)
+    model.tensor((1, 8), "int8", scale=0.1, data=np.zeros((1, 8), np.int8))
+    model.tensor((1, 8), "int8", scale=0.1)
+    model.operator("SOFTMAX", [tensor], [1], "SoftmaxOptions", Beta=1.0)
+    return model.build([boundary[0]], [boundary[1]])
+
+
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
         (b"no model at all, " * 9, "these bytes are no sound .tflite file; export the model again"),
         (operator_models.softmax()[:200], "these bytes are no sound .tflite file"),
         (two_outputs(), "the model has 1 inputs and 2 outputs, this runtime takes 1 of each"),
-        (short_weights(), "shape, type or data of tensor 1 contradict each other"),
+        (short_weights(), "shape, type, data or use of tensor 1 contradict each other"),
         (
             a_tensor_that_does_not_exist(),
-            "operator 0 names tensors or an operator code that do not",
+            "operator 0 names tensors or an operator code that it",
         ),
+        (softmax_of(3), "operator 0 names tensors or an operator code that it"),
+        (softmax_of(1), "operator 0 names tensors or an operator code that it"),
+        (softmax_of(0, boundary=(2, 1)), "shape, type, data or use of tensor 2 contradict"),
+        (softmax_of(0, boundary=(0, 3)), "shape, type, data or use of tensor 3 contradict"),
+        (operator_models.mean(axes=(4,), shape=(1, 2, 3, 4)), "the kernel refuses the parameters"),
         (operator_models.unary("TANH"), "no kernel is registered for TANH; add it to"),
         (operator_models.softmax("float32"), "operator 0 does not compute in int8"),
         (softmax_of_another_scale(), "the kernel refuses the parameters of operator 0"),
@@ -196,3 +214,21 @@ def test_a_model_that_it_cannot_run_is_refused_in_words(start, data, sentence):
     assert raised.value.code == "BAD_MODEL"
     good = payload(ZOO / "mlp_int8.tflite")  # and the board goes on
     assert client.load(good.data, bytes.fromhex(good.sha256)).operators == len(good.operators)
+
+
+def test_bytes_that_were_damaged_end_in_an_error_or_in_an_inference(start):
+    """The library trusts a model; the board must outlive every one that it is given."""
+    client, good = start(), (ZOO / "student_int8.tflite").read_bytes()
+    chance = random.Random(7)
+    refused = 0
+    for _ in range(DAMAGED):
+        bad = bytearray(good)
+        for _ in range(chance.choice([1, 1, 2, 4])):
+            bad[chance.randrange(len(bad))] = chance.choice([0, 1, 128, 255])
+        try:
+            loaded = client.load(bytes(bad), hashlib.sha256(bad).digest())
+            client.run(np.zeros((1, loaded.input_bytes), np.uint8))
+        except (DeviceError, ModelTooLargeError):  # a board that died is another error
+            refused += 1
+    assert 0 < refused < DAMAGED
+    assert client.load(good, hashlib.sha256(good).digest()).operators

@@ -8,8 +8,8 @@ enum hb_tflm_fault {
     HB_TFLM_SCHEMA = 2,     /* schema version: found */
     HB_TFLM_SUBGRAPHS = 3,  /* other than 1 subgraph: found */
     HB_TFLM_BOUNDARY = 4,   /* other than 1 input and 1 output: inputs << 16 | outputs */
-    HB_TFLM_TENSOR = 5,     /* shape, type or buffer contradict each other: tensor */
-    HB_TFLM_OPERATOR = 6,   /* names tensors or an operator code that do not exist: operator */
+    HB_TFLM_TENSOR = 5,     /* shape, type, data or use contradict each other: tensor */
+    HB_TFLM_OPERATOR = 6,   /* names tensors or an operator code that it cannot have: operator */
     HB_TFLM_MISSING = 7,    /* no kernel is registered: builtin operator code */
     HB_TFLM_NOT_INT8 = 8,   /* an input, weight or output is not int8: operator */
     HB_TFLM_PREPARE = 9,    /* the kernel refuses the parameters: operator */

@@ -231,7 +231,7 @@ enum hb_runtime_status hb_runtime_load(const HB_CONST uint8_t *model, size_t len
                                        size_t arena_bytes, struct hb_runtime_model *out,
                                        struct hb_runtime_fault *fault) {
     interpreter = nullptr;
-    request.model = hb::check_model(model, length, operators(), fault);
+    request.model = hb::check_model(model, length, operators(), arena, arena_bytes, fault);
     if (request.model == nullptr) {
         return HB_RUNTIME_BAD_MODEL;
     }

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     from hilbench.report.terminal import WIDE  # noqa: PLC0415
 
     facts = None if args.board is None else _facts(args)
-    kernels = args.kernels if facts is None else facts.kernels
+    kernels = args.kernels if facts is None else facts.planned_kernels(args.board)
     plan = plan_model(read_model(args.model), kernels)
     title = f"{args.model.name} on {args.board or 'any board'}, kernels {kernels}"
     if args.svg is not None:
