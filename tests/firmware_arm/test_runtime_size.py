@@ -13,8 +13,12 @@ import bench_runtime
 
 
 @pytest.mark.firmware
-@pytest.mark.parametrize(("port", "kernel_set"), [("mps2-an386", "dsp"), ("mps3-an547", "mve")])
-def test_flash_of_executor_and_int8_kernels(port, kernel_set):
+@pytest.mark.parametrize(
+    ("port", "kernel_set", "limit"),
+    # The second only guards: there is no goal for Helium.
+    [("mps2-an386", "dsp", bench_runtime.FLASH_GOAL), ("mps3-an547", "mve", 22 * 1024)],
+)
+def test_flash_of_executor_and_int8_kernels(port, kernel_set, limit):
     sizes = bench_runtime.flash_by_object(port, kernel_set)
     assert {"plan", "kernels/kernels", f"kernels/{kernel_set}/conv_s8"} <= sizes.keys()
-    assert sum(sizes.values()) <= bench_runtime.FLASH_GOAL, sizes
+    assert sum(sizes.values()) <= limit, sizes
