@@ -53,6 +53,8 @@ def record_row(properties: Properties, run: Run, row: pd.Series) -> None:
         if not math.isnan(value):
             count = metric.unit == "B" and value.is_integer()
             properties.append((f"hil_{metric.name}", int(value) if count else value))
+    if not math.isnan(row["energy_uj"]):
+        properties.append(("hil_energy_source", row["energy_source"]))
 
 
 def record_verdict(properties: Properties, run: Run, cell: CellVerdict) -> None:

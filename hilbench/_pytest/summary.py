@@ -50,6 +50,9 @@ def lines(reports: Sequence[pytest.TestReport], baseline: str | None = None) -> 
                 notes[str(value)] = None
         if report.skipped and ("hil_outcome", "absent") in map(tuple, report.user_properties):
             notes[f"skipped: {_reason(report)}"] = None
+    if boards := [str(c["board"]) for c in cells.values() if c.get("energy_source") == "synthetic"]:
+        of = ", ".join(dict.fromkeys(boards))
+        notes[f"energy of {of}: SYNTHETIC, nothing was measured on a chip"] = None
     found = [*_rows(list(cells.values())), *_verdicts(list(verdicts.values()), counted=headline)]
     if baseline and cells and not (verdicts or headline or any(r.failed for r in reports)):
         notes[f"no test compared anything with {baseline}: add --hil-suite, or use hil_gate"] = None

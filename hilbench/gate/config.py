@@ -252,7 +252,7 @@ def load_gate(path: Path) -> GateConfig:
             Budget(_where(t, w), _limits(t, w)) for t, w in _each(document, "budget", _BUDGET, path)
         ),
         waivers=tuple(
-            Waiver(_where(t, w), _limits(t, w), t["reason"], _day(t["expires"]))
+            Waiver(_where(t, w), _waived_up_to(t, w), t["reason"], _day(t["expires"]))
             for t, w in _each(document, "waiver", _WAIVER, path)
         ),
         pairs=tuple(Pair(**t) for t, _ in _each(document, "pair", _PAIR, path)),
@@ -304,6 +304,17 @@ def _limits(table: Mapping[str, Any], where: str) -> Limits:
     if maximum is None and minimum is None:
         raise ConfigError(f"{where} neither maximum nor minimum; add the one that limits it")
     return Limits(maximum, minimum)
+
+
+def _waived_up_to(table: Mapping[str, Any], where: str) -> Limits:
+    """A waiver has to end where it gets worse, or it would hide any regression."""
+    limits, metric = _limits(table, where), table["metric"]
+    if BY_NAME[metric].direction == "lower" and limits.maximum is None:
+        raise ConfigError(
+            f"{where} of {metric} more is worse, and there is no maximum: any regression would be "
+            f"waived; add maximum = 1.0"
+        )
+    return limits
 
 
 def _day(value: Any) -> date:

@@ -127,6 +127,9 @@ def test_margins_without_a_file():
          "[[waiver]] 1: expires is missing; add expires = 2026-12-31"),
         ('[[waiver]]\nmetric = "plan_bytes"\nreason = "x"\nexpires = 2026-12-31',
          "[[waiver]] 1: neither maximum nor minimum; add the one that limits it"),
+        ('[[waiver]]\nmetric = "plan_bytes"\nminimum = 0\nreason = "x"\nexpires = 2026-12-31',
+         "[[waiver]] 1: of plan_bytes more is worse, and there is no maximum: any regression would be "
+         "waived; add maximum = 1.0"),
         ("[margin]\nmetric = 1", "margin must be a list of tables, is a table"),
         ("[confirm]\nsessions = 1", "[confirm] sessions is 1, must be at least 2"),
     ],

@@ -376,6 +376,20 @@ def test_counts_of_bytes_are_recorded_as_such():
     assert [(n, type(v)) for n, v in told[4:]] == [("hil_accuracy", float), ("hil_plan_bytes", int)]
 
 
+def test_energy_that_nobody_measured_says_so():
+    """In the properties of JUnit and below the table."""
+    values = dict.fromkeys((m.name for m in METRICS), math.nan)
+    names = {"board": "m4", "variant": "int8", "unit": "instr", "energy_source": "synthetic"}
+    told, without = [], []
+    record_row(told, SimpleNamespace(folder="r/1"), values | names | {"energy_uj": 2.0})
+    record_row(without, SimpleNamespace(folder="r/1"), values | names)
+    assert told[4:] == [("hil_energy_uj", 2.0), ("hil_energy_source", "synthetic")]
+    note = "energy of m4: SYNTHETIC, nothing was measured on a chip"
+    measured = [(n, {"hil_energy_source": "PPK2"}.get(n, v)) for n, v in told]
+    assert note in lines([report(told)])
+    assert [note in lines([report(p)]) for p in (without, measured)] == [False, False]
+
+
 def test_the_table_tells_each_absent_board_once_and_a_baseline_that_nobody_used():
     absent = report([["hil_outcome", "absent"]], "skipped", ("a.py", 1, "Skipped: board m4: away"))
     teardown = report([["hil_outcome", "absent"]])
