@@ -42,6 +42,7 @@ enum hb_plan_kind {
     HB_PLAN_DEPTHWISE3X3_S8_DSP = 66,
     HB_PLAN_DEPTHWISE_S8_DSP = 67,
     HB_PLAN_ADD_S8_DSP = 68,
+    HB_PLAN_AVERAGE_POOL_S8_DSP = 69,
     HB_PLAN_CONV_S8_MVE = 96,
     HB_PLAN_DEPTHWISE_3X3_S8_MVE = 97,
     HB_PLAN_DEPTHWISE_S8_MVE = 98,
@@ -477,6 +478,13 @@ struct hb_plan_add_s8_dsp {
     int32_t shift; /* to the right */
 };
 typedef char hb_plan_add_s8_dsp_is_48_bytes[sizeof(struct hb_plan_add_s8_dsp) == 48 ? 1 : -1];
+
+struct hb_plan_average_pool_s8_dsp {
+    struct hb_plan_head head;
+    struct hb_plan_window window;
+    struct hb_plan_quantised quantised;
+};
+typedef char hb_plan_average_pool_s8_dsp_is_48_bytes[sizeof(struct hb_plan_average_pool_s8_dsp) == 48 ? 1 : -1];
 
 struct hb_plan_conv_s8_mve {
     struct hb_plan_head head;

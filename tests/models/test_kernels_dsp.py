@@ -102,8 +102,9 @@ def test_conv_of_any_channels(in_c, out_c, dsp, tflm):
 @pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 2), (1, 5), (2, 3), (3, 5)])
 def test_conv_of_any_number_of_pixels(size, dsp, tflm):
     for kernel in ((1, 1), (3, 4), (5, 7)):
-        data = models.convolution(3, size=size, in_c=4, kernel=kernel)
-        assert_bit_exact(data, dsp, tflm, "conv_s8_dsp")
+        for in_c in (1, 3, 4):
+            data = models.convolution(3, size=size, in_c=in_c, kernel=kernel)
+            assert_bit_exact(data, dsp, tflm, "conv_s8_dsp")
 
 
 @pytest.mark.parametrize("channels", [4, 8])
@@ -233,6 +234,23 @@ def test_add_of_every_pair_of_values(dsp, tflm):
         assert_bit_exact(data, dsp, tflm, None)
 
 
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_average_pool(padding, activation, dsp, tflm):
+    for kernel, stride in (((2, 2), (2, 2)), ((3, 2), (2, 3)), ((5, 5), (1, 2)), ((7, 6), (1, 1))):
+        options = {"kernel": kernel, "stride": stride, "padding": padding}
+        data = models.pool(channels=8, activation=activation, **options)
+        assert_bit_exact(data, dsp, tflm, "average_pool_s8_dsp")
+
+
+def test_average_pool_of_other_channels_or_too_many_values_is_portable(dsp, tflm):
+    assert_bit_exact(models.pool(channels=6), dsp, tflm, "average_pool_s8")
+    sizes = {"size": (16, 17), "kernel": (16, 16), "padding": "VALID"}
+    assert_bit_exact(models.pool(channels=4, **sizes), dsp, tflm, "average_pool_s8")
+    sizes["kernel"] = (15, 17)
+    assert_bit_exact(models.pool(channels=4, **sizes), dsp, tflm, "average_pool_s8_dsp")
+
+
 def convolution_of(weights: np.ndarray, bias: np.ndarray, scales: list[float]) -> bytes:
     """1 x 1, weights [out_c, in_c], one pixel row of 7, RELU, output scale 0.1."""
     model = ModelBuilder()
@@ -297,6 +315,9 @@ CONV = planned(models.convolution(1, in_c=5, out_c=5))
 DEPTHWISE = planned(models.convolution(1, depthwise=True, size=(11, 12), in_c=8, out_c=8))
 STRIDED = planned(models.convolution(1, depthwise=True, in_c=8, out_c=8, stride=(2, 2)))
 ADD = planned(models.add_twice())
+POOL = planned(models.pool(channels=8))
+# Whole groups of four taps do not fit the input.
+TINY = planned(models.convolution(1, size=(1, 3), kernel=(1, 3), in_c=1, padding="VALID"))
 DENSE = planned(models.fully_connected(1, units=7))
 
 
@@ -321,6 +342,9 @@ DENSE = planned(models.fully_connected(1, units=7))
         (ADD, {"shift": 24}, "parameter"),
         (ADD, {"other_shift": 0}, "parameter"),
         (ADD, {"halved": 0}, "parameter"),
+        (POOL, {"in_c": 6, "out_c": 6}, "shape"),
+        (POOL, {"kernel_h": 100, "kernel_w": 100}, "shape"),
+        (POOL, {"in_h": 0x7FFF}, "tensor"),
         (DENSE, {"units": 3}, "shape"),
         (DENSE, {"depth": 0xFFFFFFFF}, "shape"),
         (DENSE, {"depth": 0x7FFFFFFC}, "tensor"),
@@ -346,7 +370,7 @@ def test_mutated_plans_never_leave_their_memory(tmp_path):
     flags = ["-O1", "-g", sanitizers, "-fno-sanitize-recover=all", "-DHB_WITH_DSP=1"]
     compile_c(program, [*SOURCES, Path(__file__).with_name("plan_fuzz.c")], flags)
     paths = []
-    for i, plan in enumerate((CONV, DEPTHWISE, STRIDED, ADD, DENSE)):
+    for i, plan in enumerate((CONV, DEPTHWISE, STRIDED, ADD, POOL, TINY, DENSE)):
         paths.append(tmp_path / f"{i}.plan")
         paths[-1].write_bytes(plan.data)
     done = subprocess.run(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hilbench.models.planner import lower_binary, lower_weighted
+from hilbench.models.planner import lower_binary, lower_plain, lower_weighted
 from hilbench.models.planner.layout import QUANTISED, WINDOW, Field, numbers, record
 from hilbench.models.planner.lower import Constants, Context, Lowered
 from hilbench.models.planner.overlap import row_distance, window_distance
@@ -87,12 +87,14 @@ RECORDS: Final[tuple[Record, ...]] = (
             Field("i32", "shift", "to the right"),
         ),
     ),
+    record(69, "average_pool_s8_dsp", WINDOW, QUANTISED),
 )
 
 _LIMIT: Final = 1 << 23  # of a sum: it is kept times 2^8 in 32 bits
 _MAX_RIGHT: Final = 15  # shift: the zero point times 2^(shift + 7) leaves room for the product
 _HALF: Final = (1 << 30, 0)  # multiplier and shift of the larger scale of an ADD
 _MAX_ADD_RIGHT: Final = 23  # the zero point times 2^shift leaves room for the sum
+_MAX_POOLED: Final = 255  # values whose sum fits 16 bits
 _PIXELS: Final = 3  # of a convolution's tile
 _UNITS: Final = 4
 
@@ -410,8 +412,20 @@ def add(context: Context) -> Lowered | None:
     return Lowered("add_s8_dsp", values, low.macs, distances=low.distances)
 
 
+def average_pool_2d(context: Context) -> Lowered | None:
+    """AVERAGE_POOL_2D of a multiple of four channels, 255 values at most."""
+    low = lower_plain.average_pool_2d(context)
+    v = low.values
+    if low.record != "average_pool_s8" or int(v["in_c"]) % 4:
+        return None
+    if int(v["kernel_h"]) * int(v["kernel_w"]) > _MAX_POOLED:
+        return None
+    return replace(low, record="average_pool_s8_dsp")
+
+
 LOWERINGS: Final[dict[str, Lowering]] = {
     "ADD": add,
+    "AVERAGE_POOL_2D": average_pool_2d,
     "CONV_2D": conv_2d,
     "DEPTHWISE_CONV_2D": depthwise_conv_2d,
     "FULLY_CONNECTED": fully_connected,

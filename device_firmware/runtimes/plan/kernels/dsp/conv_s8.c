@@ -143,11 +143,12 @@ HB_COLD static enum hb_plan_fault check(const HB_CONST uint8_t *record,
     struct hb_plan_conv_s8_dsp op;
     hb_const_copy(&op, record, sizeof op);
     const struct hb_plan_window *w = &op.window;
-    if (!hb_window_ok(w) || w->out_c < 2u) {
-        return HB_PLAN_FAULT_SHAPE;
+    const enum hb_plan_fault fault = hb_dsp_check(w, &op.quantised);
+    if (fault != HB_PLAN_FAULT_NONE) {
+        return fault;
     }
-    if (!hb_quantised_ok(&op.quantised)) {
-        return HB_PLAN_FAULT_PARAMETER;
+    if (w->out_c < 2u) {
+        return HB_PLAN_FAULT_SHAPE;
     }
     const uint64_t groups = line_groups(w) * w->kernel_h;
     const uint32_t filters = ((uint32_t)w->out_c + 1u) / 2u;
@@ -158,11 +159,10 @@ HB_COLD static enum hb_plan_fault check(const HB_CONST uint8_t *record,
     if (!hb_constant_ok(memory, op.filters, filters * FILTER_BYTES(groups), 1u)) {
         return HB_PLAN_FAULT_CONSTANT;
     }
-    const uint8_t *end = memory->constants + op.filters;
-    for (uint32_t i = 0; i < filters; i++) {
-        end += FILTER_BYTES((uint32_t)groups);
-        const struct hb_dsp_scale *scales = (const struct hb_dsp_scale *)(const void *)(end - 24);
-        if (!hb_dsp_scale_ok(&scales[0]) || !hb_dsp_scale_ok(&scales[1])) {
+    const uint8_t *scales = memory->constants + op.filters + 8u + 8u * groups;
+    for (uint32_t i = 0; i < 2u; i++) {
+        if (!hb_dsp_scales_ok(scales + i * sizeof(struct hb_dsp_scale), filters,
+                              FILTER_BYTES(groups))) {
             return HB_PLAN_FAULT_PARAMETER;
         }
     }
@@ -247,11 +247,11 @@ struct gather {
     int8_t *bytes;   /* of one line of a window, where the input does not have it in one piece */
     int32_t y_whole; /* windows from 0 to here */
     int32_t x_whole; /* and here do not reach over the border; -1: none, taps are no neighbours */
-    uint32_t line_whole; /* lines up to here may be read in whole groups */
-    uint32_t whole;      /* the same of windows */
-    uint32_t line_step;  /* from a line of a window to the next one */
-    uint32_t groups;     /* of a line of a window */
-    bool flat;           /* windows are pixels, one behind the other */
+    int32_t line_whole; /* lines up to here may be read in whole groups */
+    int32_t whole;      /* the same of windows */
+    uint32_t line_step; /* from a line of a window to the next one */
+    uint32_t groups;    /* of a line of a window */
+    bool flat;          /* windows are pixels, one behind the other */
     int8_t zero_point;
 };
 
@@ -272,8 +272,8 @@ static struct gather gather_of(const struct hb_plan_conv_s8_dsp *op, const int8_
     g.x_whole = w->dilation_w == 1u ? w->in_w - w->kernel_w : -1;
     g.groups = (uint32_t)line_groups(w);
     g.line_step = (uint32_t)w->dilation_h * w->in_w * w->in_c;
-    g.line_whole = (uint32_t)hb_window_in(w) - 4u * g.groups;
-    g.whole = g.line_whole - (w->kernel_h - 1u) * g.line_step;
+    g.line_whole = (int32_t)hb_window_in(w) - (int32_t)(4u * g.groups);
+    g.whole = (int32_t)((uint32_t)g.line_whole - (w->kernel_h - 1u) * g.line_step);
     g.flat = w->kernel_h == 1u && w->kernel_w == 1u && w->stride_h == 1u && w->stride_w == 1u &&
              w->out_h == w->in_h && w->out_w == w->in_w && w->in_c % 4u == 0u;
     g.zero_point = (int8_t)op->quantised.input_zero_point;
@@ -281,7 +281,8 @@ static struct gather gather_of(const struct hb_plan_conv_s8_dsp *op, const int8_
 }
 
 HB_INLINE bool is_whole(const struct gather *g, const struct origin *o) {
-    return o->y >= 0 && o->y <= g->y_whole && o->x >= 0 && o->x <= g->x_whole && o->at <= g->whole;
+    return o->y >= 0 && o->y <= g->y_whole && o->x >= 0 && o->x <= g->x_whole &&
+           (int32_t)o->at <= g->whole;
 }
 
 static struct origin origin_at(const struct hb_plan_window *w, int32_t y) {
@@ -340,7 +341,7 @@ static void gather_pixel(const struct gather *g, const struct origin *o, uint32_
             to = pad_words(to, g->zero_point, begin * tap);
             to = widen(to, g->input + (uint32_t)(at + begin * w->in_c), (end - begin) * tap);
             to = pad_words(to, g->zero_point, (w->kernel_w - end) * tap);
-        } else if (neighbours && at <= g->line_whole) {
+        } else if (neighbours && (int32_t)at <= g->line_whole) {
             to = widen(to, g->input + at, g->groups);
         } else {
             to = widen(to, gather_line(g, taps, at), g->groups);
@@ -417,8 +418,7 @@ static void run(const HB_CONST uint8_t *record, const struct hb_kernel_memory *m
             run_tile(&t);
         }
     }
-    hb_dsp_clamp((int8_t *)(memory->arena + op.head.output), (uint32_t)hb_window_out(w),
-                 &op.quantised);
+    hb_dsp_clamp((int8_t *)(memory->arena + op.head.output), hb_window_out(w), &op.quantised);
 }
 
 const struct hb_kernel hb_dsp_conv_s8 = {HB_PLAN_CONV_S8_DSP, sizeof(struct hb_plan_conv_s8_dsp),

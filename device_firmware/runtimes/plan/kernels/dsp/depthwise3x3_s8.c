@@ -204,13 +204,14 @@ HB_COLD static enum hb_plan_fault check(const HB_CONST uint8_t *record,
     struct hb_plan_depthwise3x3_s8_dsp op;
     hb_const_copy(&op, record, sizeof op);
     const struct hb_plan_window *w = &op.window;
-    if (!hb_window_ok(w) || w->in_c != w->out_c || w->in_c % CHANNELS != 0u || w->kernel_h != 3u ||
-        w->kernel_w != 3u || w->stride_h != 1u || w->stride_w != 1u || w->dilation_h != 1u ||
-        w->dilation_w != 1u || w->pad_top > 1u || w->pad_left > 1u) {
-        return HB_PLAN_FAULT_SHAPE;
+    const enum hb_plan_fault fault = hb_dsp_check(w, &op.quantised);
+    if (fault != HB_PLAN_FAULT_NONE) {
+        return fault;
     }
-    if (!hb_quantised_ok(&op.quantised)) {
-        return HB_PLAN_FAULT_PARAMETER;
+    if (w->in_c != w->out_c || w->in_c % CHANNELS != 0u || w->kernel_h != 3u || w->kernel_w != 3u ||
+        w->stride_h != 1u || w->stride_w != 1u || w->dilation_h != 1u || w->dilation_w != 1u ||
+        w->pad_top > 1u || w->pad_left > 1u) {
+        return HB_PLAN_FAULT_SHAPE;
     }
     const struct axes a = axes_of(w, op.vertical != 0u);
     if (!hb_tensors_ok(memory, &op.head, hb_window_in(w), 1u, hb_window_out(w), 1u) ||
@@ -220,14 +221,9 @@ HB_COLD static enum hb_plan_fault check(const HB_CONST uint8_t *record,
     if (!hb_constant_ok(memory, op.filters, w->out_c, sizeof(struct filter))) {
         return HB_PLAN_FAULT_CONSTANT;
     }
-    const struct filter *filters =
-        (const struct filter *)(const void *)(memory->constants + op.filters);
-    for (uint32_t c = 0; c < w->out_c; c++) {
-        if (!hb_dsp_scale_ok(&filters[c].scale)) {
-            return HB_PLAN_FAULT_PARAMETER;
-        }
-    }
-    return HB_PLAN_FAULT_NONE;
+    const uint8_t *scales = memory->constants + op.filters + offsetof(struct filter, scale);
+    return hb_dsp_scales_ok(scales, w->out_c, sizeof(struct filter)) ? HB_PLAN_FAULT_NONE
+                                                                     : HB_PLAN_FAULT_PARAMETER;
 }
 
 static void unpack(const struct filter *filter, struct taps *taps) {
@@ -319,7 +315,7 @@ static void run(const HB_CONST uint8_t *record, const struct hb_kernel_memory *m
             to += op.vertical != 0u ? w->out_c : out_row;
         }
     }
-    hb_dsp_clamp(output, (uint32_t)hb_window_out(w), &op.quantised);
+    hb_dsp_clamp(output, hb_window_out(w), &op.quantised);
 }
 
 const struct hb_kernel hb_dsp_depthwise3x3_s8 = {

@@ -161,11 +161,12 @@ HB_COLD static enum hb_plan_fault check(const HB_CONST uint8_t *record,
     struct hb_plan_depthwise_s8_dsp op;
     hb_const_copy(&op, record, sizeof op);
     const struct hb_plan_window *w = &op.window;
-    if (!hb_window_ok(w) || w->in_c != w->out_c || w->in_c % CHANNELS != 0u) {
-        return HB_PLAN_FAULT_SHAPE;
+    const enum hb_plan_fault fault = hb_dsp_check(w, &op.quantised);
+    if (fault != HB_PLAN_FAULT_NONE) {
+        return fault;
     }
-    if (!hb_quantised_ok(&op.quantised)) {
-        return HB_PLAN_FAULT_PARAMETER;
+    if (w->in_c != w->out_c || w->in_c % CHANNELS != 0u) {
+        return HB_PLAN_FAULT_SHAPE;
     }
     if (!hb_tensors_ok(memory, &op.head, hb_window_in(w), 1u, hb_window_out(w), 1u)) {
         return HB_PLAN_FAULT_TENSOR;
@@ -173,13 +174,11 @@ HB_COLD static enum hb_plan_fault check(const HB_CONST uint8_t *record,
     if (!hb_constant_ok(memory, op.filters, w->out_c / CHANNELS * filter_bytes(w), 1u)) {
         return HB_PLAN_FAULT_CONSTANT;
     }
-    const uint8_t *at = memory->constants + op.filters;
-    for (uint32_t block = w->out_c / CHANNELS; block > 0u; block--, at += filter_bytes(w)) {
-        const struct filter *filter = (const struct filter *)(const void *)at;
-        for (uint32_t c = 0; c < CHANNELS; c++) {
-            if (!hb_dsp_scale_ok(&filter->scale[c])) {
-                return HB_PLAN_FAULT_PARAMETER;
-            }
+    const uint8_t *scales = memory->constants + op.filters + offsetof(struct filter, scale);
+    for (uint32_t i = 0; i < CHANNELS; i++) {
+        if (!hb_dsp_scales_ok(scales + i * sizeof(struct hb_dsp_scale), w->out_c / CHANNELS,
+                              filter_bytes(w))) {
+            return HB_PLAN_FAULT_PARAMETER;
         }
     }
     return HB_PLAN_FAULT_NONE;
@@ -223,8 +222,7 @@ static void run(const HB_CONST uint8_t *record, const struct hb_kernel_memory *m
             output += in_c;
         }
     }
-    hb_dsp_clamp((int8_t *)(memory->arena + op.head.output), (uint32_t)hb_window_out(w),
-                 &op.quantised);
+    hb_dsp_clamp((int8_t *)(memory->arena + op.head.output), hb_window_out(w), &op.quantised);
 }
 
 const struct hb_kernel hb_dsp_depthwise_s8 = {HB_PLAN_DEPTHWISE_S8_DSP,

@@ -36,10 +36,6 @@ struct hb_dsp_scale {
     int32_t shift; /* s + 7 */
 };
 
-static inline bool hb_dsp_scale_ok(const struct hb_dsp_scale *scale) {
-    return scale->multiplier >= 0 && scale->shift >= 0 && scale->shift <= 31;
-}
-
 /* Accumulators wrap: no signed overflow in C. */
 HB_INLINE int32_t hb_dsp_add(int32_t a, int32_t b) {
     return (int32_t)((uint32_t)a + (uint32_t)b);
@@ -190,13 +186,12 @@ HB_INLINE int32_t hb_dsp_times_256(int32_t x) {
 }
 
 /* Kernels saturate to int8; the rare narrower range is applied to the finished tensor. */
-static inline void hb_dsp_clamp(int8_t *x, uint32_t count, const struct hb_plan_quantised *q) {
-    if (q->minimum == INT8_MIN && q->maximum == INT8_MAX) {
-        return;
-    }
-    for (const int8_t *const end = x + count; x != end; x++) {
-        *x = (int8_t)hb_clamp(*x, q->minimum, q->maximum);
-    }
-}
+void hb_dsp_clamp(int8_t *x, uint64_t count, const struct hb_plan_quantised *q);
+
+/* hb_window_ok() and hb_quantised_ok(), once for all kernels. */
+enum hb_plan_fault hb_dsp_check(const struct hb_plan_window *w, const struct hb_plan_quantised *q);
+
+/* Are `count` scales in their range, the first at `at`, each `step` bytes behind the one before? */
+bool hb_dsp_scales_ok(const void *at, uint64_t count, uint64_t step);
 
 #endif

@@ -126,15 +126,11 @@ HB_COLD static enum hb_plan_fault check(const HB_CONST uint8_t *record,
         !hb_constant_ok(memory, op.filters, filters, FILTER_BYTES((uint32_t)groups))) {
         return HB_PLAN_FAULT_CONSTANT;
     }
-    const uint8_t *end = memory->constants + op.filters;
-    for (uint64_t i = 0; i < filters; i++) {
-        end += FILTER_BYTES((uint32_t)groups);
-        const struct hb_dsp_scale *scale =
-            (const struct hb_dsp_scale *)(const void *)(end - UNITS * 12u);
-        for (uint32_t unit = 0; unit < UNITS; unit++) {
-            if (!hb_dsp_scale_ok(&scale[unit])) {
-                return HB_PLAN_FAULT_PARAMETER;
-            }
+    const uint8_t *scales = memory->constants + op.filters + 16u + 16u * groups;
+    for (uint32_t i = 0; i < UNITS; i++) {
+        if (!hb_dsp_scales_ok(scales + i * sizeof(struct hb_dsp_scale), filters,
+                              FILTER_BYTES(groups))) {
+            return HB_PLAN_FAULT_PARAMETER;
         }
     }
     return HB_PLAN_FAULT_NONE;
@@ -157,7 +153,7 @@ static void run(const HB_CONST uint8_t *record, const struct hb_kernel_memory *m
         }
         input += op.depth;
     }
-    hb_dsp_clamp(first, op.rows * op.units, &op.quantised);
+    hb_dsp_clamp(first, (uint64_t)op.rows * op.units, &op.quantised);
 }
 
 const struct hb_kernel hb_dsp_fc_s8 = {HB_PLAN_FC_S8_DSP, sizeof(struct hb_plan_fc_s8_dsp), check,

@@ -4,4 +4,5 @@
     X(fc_s8)                                                                                       \
     X(depthwise3x3_s8)                                                                             \
     X(depthwise_s8)                                                                                \
-    X(add_s8)
+    X(add_s8)                                                                                      \
+    X(average_pool_s8)
