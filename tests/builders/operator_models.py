@@ -106,6 +106,7 @@ def fully_connected(
     hybrid: bool = False,
     asymmetric: bool = False,
     scales: list[float] | None = None,
+    in_scale: float | None = None,
     out_scale: float | None = None,
 ) -> bytes:
     """``scales`` are the units', instead of random ones."""
@@ -115,7 +116,8 @@ def fully_connected(
     rows = int(np.prod(in_shape)) // depth
     drawn = rng.uniform(0.001, 0.02, units if per_channel else 1).astype(np.float32)
     scales = drawn if scales is None else np.array(scales, np.float32)
-    in_scale = float(rng.uniform(0.01, 0.1))
+    random_scale = float(rng.uniform(0.01, 0.1))
+    in_scale = in_scale or random_scale
     out_scale = out_scale or in_scale * float(scales.max()) * 50 * np.sqrt(depth)
     x = model.tensor(in_shape, dtype, **quantisation(dtype, in_scale, zero_points[0]))
     w_dtype = "int8" if hybrid else dtype

@@ -161,6 +161,20 @@ def test_pool_of_zero_points_at_the_extremes(kind, zero_point, runtime, tflm):
         assert_bit_exact(data, runtime, tflm)
 
 
+@pytest.mark.parametrize(
+    ("in_scale", "scale", "out_scale"),
+    [(1 / 3, 3 / 256, 1 / 16), (0.3, 0.02, 0.024), (0.02, 0.3, 0.192)],
+)
+def test_fully_connected_where_float32_would_round(in_scale, scale, out_scale, runtime, tflm):
+    """TensorFlow Lite multiplies the two scales in float32, its Micro in float64: ties differ."""
+    values = {"in_scale": in_scale, "scales": [scale], "out_scale": out_scale}
+    for seed in range(4):
+        data = models.fully_connected(
+            seed, in_shape=(200, 2), bias=False, zero_points=(0, 0), **values
+        )
+        assert_bit_exact(data, runtime, tflm)
+
+
 @pytest.mark.parametrize("kind", ["AVERAGE_POOL_2D", "MAX_POOL_2D"])
 @pytest.mark.parametrize(
     ("kernel", "stride"), [((2, 2), (2, 2)), ((3, 3), (1, 1)), ((3, 2), (2, 3)), ((5, 5), (1, 2))]

@@ -85,6 +85,13 @@ def test_leaky_relu_of_every_input(alpha, runtime, tflm):
         assert_table(data, runtime, tflm)
 
 
+@pytest.mark.parametrize("alpha", [0.1, 0.2, 0.5])
+def test_leaky_relu_where_float32_would_round_factors_to_ties(alpha, runtime, tflm):
+    for target, p in itertools.product((0.05, 0.1, 0.02, 0.7), (1, 3, 20, 85)):
+        data = models.unary("LEAKY_RELU", scales=(p / 256, target), zero_points=(0, 0), alpha=alpha)
+        assert_table(data, runtime, tflm)
+
+
 @pytest.mark.parametrize("name", ["QUANTIZE", "RELU"])
 def test_rescaled_of_every_input(name, runtime, tflm):
     for scales, zero_points in scales_and_zero_points(60, ratio=(-6, 12)):

@@ -80,12 +80,7 @@ def fully_connected(context: Context) -> Lowered:
             distances=distances,
         )
     scales = _filter_scales(context, units)
-    if scales.size == 1:
-        # The reference multiplies these two in float32 when there is one scale.
-        product = context.input.scales[0] * scales[0]
-        reals = [float(product) / scale_of(context.output)]
-    else:
-        reals = _real_multipliers(context, scales)
+    reals = _real_multipliers(context, scales)
     values["scales"] = len(reals)
     constants = _int8_constants(context, weights, weights, reals)
     return Lowered("fc_s8", values | constants, rows * weights.size, distances=distances)

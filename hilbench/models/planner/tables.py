@@ -45,15 +45,16 @@ def rescaled(
 
 
 def leaky_relu(alpha: float, source: Quantisation, target: Quantisation) -> NDArray[np.int8]:
-    """LEAKY_RELU; the reference computes its factors in float32.
+    """LEAKY_RELU; the reference computes its factors in float64, TensorFlow Lite in float32.
 
     Raises:
         ValueError: a factor between the scales is 2^30 or more.
     """
     value = EVERY_INT8 - source[1]
-    slope = source[0] * np.float32(alpha) / target[0]
-    below = _scale(value, *quantise_multiplier(float(abs(slope))))
-    above = _scale(value, *quantise_multiplier(float(source[0] / target[0])))
+    factor = float(source[0]) / float(target[0])
+    slope = float(np.float32(alpha)) * factor
+    below = _scale(value, *quantise_multiplier(abs(slope)))
+    above = _scale(value, *quantise_multiplier(factor))
     below = -below if slope < 0 else below
     return _int8(np.where(value >= 0, above, below) + target[1])
 
