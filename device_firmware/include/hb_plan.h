@@ -50,6 +50,8 @@ enum hb_plan_kind {
     HB_PLAN_ADD_S8_MVE = 100,
     HB_PLAN_AVERAGE_POOL_S8_MVE = 101,
     HB_PLAN_DEPTHWISE_3X3_S2_S8_MVE = 102,
+    HB_PLAN_CONV_F32_FPU = 128,
+    HB_PLAN_DEPTHWISE_F32_FPU = 129,
 };
 
 enum hb_plan_fault {
@@ -567,5 +569,22 @@ struct hb_plan_depthwise_3x3_s2_s8_mve {
     uint32_t scales; /* constant: bias, multiplier, shift of each block */
 };
 typedef char hb_plan_depthwise_3x3_s2_s8_mve_is_64_bytes[sizeof(struct hb_plan_depthwise_3x3_s2_s8_mve) == 64 ? 1 : -1];
+
+struct hb_plan_conv_f32_fpu {
+    struct hb_plan_head head;
+    struct hb_plan_window window;
+    struct hb_plan_range range;
+    uint32_t filters; /* constant: per four output channels */
+    uint32_t scratch; /* arena offset: four windows, if any is gathered */
+};
+typedef char hb_plan_conv_f32_fpu_is_56_bytes[sizeof(struct hb_plan_conv_f32_fpu) == 56 ? 1 : -1];
+
+struct hb_plan_depthwise_f32_fpu {
+    struct hb_plan_head head;
+    struct hb_plan_window window;
+    struct hb_plan_range range;
+    uint32_t filters; /* constant: per eight channels */
+};
+typedef char hb_plan_depthwise_f32_fpu_is_52_bytes[sizeof(struct hb_plan_depthwise_f32_fpu) == 52 ? 1 : -1];
 
 #endif

@@ -413,7 +413,7 @@ def test_mlperf_tiny_equals_tflm_on_the_processor(board_id, tflm):
         pytest.skip(str(error))
     done = []
     with open_board(config, image, lambda _: None, lambda _: None) as board:
-        assert board.hello.kernels == KERNELS
+        assert board.hello.kernels.startswith(KERNELS)
         for model in MODELS:
             path = mlperf(model)
             plan = plan_model(read_model(path), KERNELS)

@@ -260,7 +260,7 @@ def test_operators_equal_tflm_on_the_processor(tflm):
         pytest.skip(str(error))
     wrong = []
     with open_board(config, image, lambda _: None, lambda _: None) as board:
-        assert board.hello.kernels == "portable mve"
+        assert board.hello.kernels.startswith("portable mve")
         for operator, data in ON_THE_PROCESSOR.items():
             plan = plan_model(parse_model(data, Path(operator)), kernels="portable mve")
             assert plan.operators[-1].kernel.endswith("_mve")

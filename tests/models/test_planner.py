@@ -318,6 +318,6 @@ def test_unknown_kernel_set():
     with pytest.raises(ModelError) as caught:
         plan_model(parse_model(models.softmax(), NAME), kernels="abacus")
     assert str(caught.value) == (
-        "some.tflite: no plans for kernels 'abacus'; known sets: mve, dsp, portable; build the "
+        "some.tflite: no plans for kernels 'abacus'; known sets: mve, dsp, fpu, portable; build the "
         "firmware from this version: make firmware"
     )

@@ -19,6 +19,9 @@
 #elif defined(__ARM_FEATURE_DSP)
 #define HB_WITH_DSP 1
 #endif
+#if defined(__ARM_FP) && (__ARM_FP & 4) && defined(__ARM_FEATURE_FMA)
+#define HB_WITH_FPU 1
+#endif
 
 /* Inner loops whose cost is the call. */
 #ifdef __GNUC__

@@ -44,7 +44,19 @@ HB_MVE_KERNELS(DECLARE_MVE)
 #define HB_MVE_KERNELS(X)
 #endif
 
-const char hb_kernels_name[] = "portable" DSP MVE LIST;
+#ifdef HB_WITH_FPU
+#include "fpu/list.h"
+#define DECLARE_FPU(kernel) extern const struct hb_kernel hb_fpu_##kernel;
+#define ADDRESS_FPU(kernel) &hb_fpu_##kernel,
+#define FPU                 " fpu"
+HB_FPU_KERNELS(DECLARE_FPU)
+#else
+#define FPU
+#define ADDRESS_FPU(kernel)
+#define HB_FPU_KERNELS(X)
+#endif
 
-const struct hb_kernel *const hb_kernels[] = {HB_KERNELS(ADDRESS) HB_DSP_KERNELS(ADDRESS_DSP)
-                                                  HB_MVE_KERNELS(ADDRESS_MVE) NULL};
+const char hb_kernels_name[] = "portable" DSP MVE FPU LIST;
+
+const struct hb_kernel *const hb_kernels[] = {HB_KERNELS(ADDRESS) HB_DSP_KERNELS(
+    ADDRESS_DSP) HB_MVE_KERNELS(ADDRESS_MVE) HB_FPU_KERNELS(ADDRESS_FPU) NULL};
