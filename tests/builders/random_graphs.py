@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from builders.operator_models import out_size
 from builders.tflite_builder import ModelBuilder
 
 SCALE, ZERO_POINT = 0.05, 3  # of every tensor but the results of LOGISTIC and TANH
 _MAX_ELEMENTS = 400
+_RANK = 4
 
 
 class _Graph:
@@ -127,6 +129,55 @@ class _Graph:
             "MEAN", [x, self.constant([axis])], [self.add(shape)], "ReducerOptions", KeepDims=True
         )
 
+    # --- windows: their output may lie over their input
+
+    def image(self) -> int | None:
+        """Some tensor with a height and a width, or None."""
+        x = self.pick()
+        shape = self.shape(x)
+        return x if len(shape) == _RANK and shape[0] == 1 else None
+
+    def convolution(self) -> None:
+        x = self.image()
+        if x is None:
+            return
+        _, height, width, depth = self.shape(x)
+        depthwise = bool(self.rng.random() < 0.5)
+        channels = depth if depthwise else int(self.rng.integers(1, 10))
+        kernel = int(self.rng.choice([1, 3]))
+        stride = int(self.rng.integers(1, 3))
+        valid = bool(self.rng.random() < 0.5) and min(height, width) >= kernel
+        padding = "VALID" if valid else "SAME"
+        size = [out_size(d, kernel, stride, 1, padding) for d in (height, width)]
+        shape = (1, kernel, kernel, channels) if depthwise else (channels, kernel, kernel, depth)
+        data = self.rng.integers(-127, 128, shape).astype(np.int8)
+        scale = [0.02] * channels
+        w = self.model.tensor(shape, "int8", data=data, scale=scale, dimension=3 * depthwise)
+        bias = self.rng.integers(-999, 999, channels).astype(np.int32)
+        b = self.model.tensor((channels,), "int32", data=bias, scale=[SCALE * 0.02] * channels)
+        y = self.add((1, size[0], size[1], channels))
+        options = {"Padding": padding, "StrideH": stride, "StrideW": stride}
+        if depthwise:
+            table = "DepthwiseConv2DOptions"
+            self.model.operator(
+                "DEPTHWISE_CONV_2D", [x, w, b], [y], table, DepthMultiplier=1, **options
+            )
+        else:
+            self.model.operator("CONV_2D", [x, w, b], [y], "Conv2DOptions", **options)
+
+    def pool(self) -> None:
+        x = self.image()
+        if x is None:
+            return
+        _, height, width, depth = self.shape(x)
+        stride = int(self.rng.integers(1, 3))
+        size = [out_size(d, 2, stride, 1, "SAME") for d in (height, width)]
+        name = str(self.rng.choice(["AVERAGE_POOL_2D", "MAX_POOL_2D"]))
+        options = {"Padding": "SAME", "StrideH": stride, "StrideW": stride}
+        options |= {"FilterHeight": 2, "FilterWidth": 2}
+        y = self.add((1, size[0], size[1], depth))
+        self.model.operator(name, [x], [y], "Pool2DOptions", **options)
+
 
 _OPERATORS = (
     _Graph.unary,
@@ -139,6 +190,9 @@ _OPERATORS = (
     _Graph.pad,
     _Graph.reshape,
     _Graph.mean,
+    _Graph.convolution,
+    _Graph.convolution,
+    _Graph.pool,
 )
 
 
@@ -146,7 +200,7 @@ def random_graph(seed: int, operators: int = 14) -> bytes:
     """Return a model with one or two inputs, whose outputs are what nobody reads and some others."""
     graph = _Graph(seed)
     rng = graph.rng
-    sizes = ((1, 4, 4, 4), (2, 3, 2, 8), (1, 1, 6, 16), (4, 2, 3, 5))
+    sizes = ((1, 4, 4, 4), (2, 3, 2, 8), (1, 5, 6, 8), (4, 2, 3, 5), (1, 9, 7, 3))
     inputs = [graph.add(sizes[rng.integers(len(sizes))]) for _ in range(int(rng.integers(1, 3)))]
     for _ in range(operators):
         _OPERATORS[rng.integers(len(_OPERATORS))](graph)
