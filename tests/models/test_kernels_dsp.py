@@ -403,6 +403,72 @@ def test_mlperf_tiny_equals_tflm(model, dsp, tflm):
     np.testing.assert_array_equal(y, tflm.run(path, x).reshape(y.shape))
 
 
+def operators_for_the_processor() -> list[bytes]:
+    """Every path of the assembly: both roundings, remainders, borders, odd and even lines."""
+    made = []
+    for activation, padding in (("NONE", "SAME"), ("RELU", "VALID")):
+        options = {"activation": activation, "padding": padding}
+        for in_c, out_c, size in ((1, 2, (5, 7)), (3, 5, (4, 5)), (4, 3, (3, 5)), (20, 6, (4, 7))):
+            for kernel, stride in (((1, 1), (1, 1)), ((3, 3), (1, 1)), ((2, 3), (2, 1))):
+                made.append(
+                    models.convolution(
+                        20,
+                        in_c=in_c,
+                        out_c=out_c,
+                        size=size,
+                        kernel=kernel,
+                        stride=stride,
+                        **options,
+                    )
+                )
+        made.extend(
+            models.convolution(21, depthwise=True, in_c=8, out_c=8, size=size, **options)
+            for size in ((11, 12), (12, 11), (25, 5), (3, 40), (16, 16))
+        )
+        for kernel, stride, dilation in (
+            ((3, 3), (2, 2), (1, 1)),
+            ((2, 5), (1, 2), (1, 1)),
+            ((3, 4), (1, 1), (5, 2)),
+            ((1, 3), (2, 1), (1, 3)),
+        ):
+            window = {"kernel": kernel, "stride": stride, "dilation": dilation}
+            made.append(
+                models.convolution(
+                    22, depthwise=True, in_c=12, out_c=12, size=(11, 12), **window, **options
+                )
+            )
+        made.append(models.pool(channels=8, kernel=(3, 2), stride=(1, 2), **options))
+        for shape, units in (((1, 37), 4), ((3, 18), 7), ((1, 1), 5), ((1, 64), 12)):
+            made.append(
+                models.fully_connected(23, in_shape=shape, units=units, activation=activation)
+            )
+        made.append(models.add_twice(activation=activation))
+        made.append(models.add_twice(scales=(0.02, 0.05, 0.06), activation=activation))
+    return made
+
+
+@pytest.mark.qemu
+def test_operators_equal_tflm_on_the_processor(tflm):
+    """The loops of the assembly, which the host does not have."""
+    config = load_boards(ROOT / "boards.toml")["m4"]
+    try:
+        image = find_image(config.firmware)
+    except ImageError as error:
+        pytest.skip(str(error))
+    kernels = set()
+    with open_board(config, image, lambda _: None, lambda _: None) as board:
+        for data in operators_for_the_processor():
+            plan = planned(data)
+            kernels |= {op.kernel for op in plan.operators}
+            board.client.load(plan.data, bytes.fromhex(plan.sha256), board.emulated)
+            x = vectors(plan.input.shape)
+            result = board.client.run(x.reshape(len(x), -1).view(np.uint8))
+            assert result.outputs is not None
+            y = result.outputs.view(np.int8).reshape(len(x), *plan.output.shape)
+            np.testing.assert_array_equal(y, tflm.run(data, x).reshape(y.shape))
+    assert kernels >= {record.name for record in kernel_set.RECORDS}
+
+
 @pytest.mark.qemu
 @pytest.mark.parametrize("board_id", ["m4", "m7", "m33"])
 def test_mlperf_tiny_equals_tflm_on_the_processor(board_id, tflm):
