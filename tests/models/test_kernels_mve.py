@@ -89,21 +89,26 @@ def test_depthwise_3x3(size, channels, activation, runtime, tflm):
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 2), (3, 3), (1, 6), (6, 1), (25, 5), (8, 7), (4, 9)])
 @pytest.mark.parametrize(
-    ("channels", "stride", "activation"),
-    [(4, (2, 2), "NONE"), (8, (1, 2), "RELU6"), (20, (2, 2), "RELU")],
+    "chosen",
+    [
+        {"channels": 4, "stride": (2, 2), "activation": "NONE"},
+        {"channels": 8, "stride": (1, 2), "activation": "RELU6"},
+        {"channels": 20, "stride": (2, 2), "activation": "RELU"},
+    ],
+    ids=name,
 )
-def test_depthwise_3x3_strided(size, channels, stride, activation, runtime, tflm):
+def test_depthwise_3x3_strided(size, chosen, runtime, tflm):
     for padding in ("SAME", "VALID") if min(size) >= 3 else ("SAME",):
         data = models.convolution(
             11,
             depthwise=True,
             size=size,
-            in_c=channels,
-            out_c=channels,
-            stride=stride,
+            in_c=chosen["channels"],
+            out_c=chosen["channels"],
+            stride=chosen["stride"],
             padding=padding,
             zero_points=(127, 5),
-            activation=activation,
+            activation=chosen["activation"],
         )
         assert_exact_with("depthwise_3x3_s2_s8_mve", data, runtime, tflm)
 

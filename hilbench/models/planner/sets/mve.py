@@ -26,7 +26,8 @@ ORDER: Final = 2
 _BLOCK: Final = 4  # output channels
 _DEPTH: Final = 16  # of one multiplication
 _GROUP: Final = 8  # channels of the depthwise kernel for any window
-_BATCH, _SMALL_DEPTH = 8, 64  # pixels that are copied at once, of pointwise convolutions up to
+_BATCH: Final = 32  # pixels that are copied at once, at most
+_BATCH_BYTES: Final = 512
 _MAX_DEPTH: Final = 1 << 23
 
 _AWAY: Final = Field("u32", "away", "1: negative halves round away from zero; 0: never seen")
@@ -235,7 +236,7 @@ def _product(
     column = geometry["kernel_h"] * geometry["in_c"]
     columns = (geometry["out_w"] - 1) * geometry["stride_w"] + geometry["kernel_w"]
     if depth == geometry["in_c"] and all(geometry[f"stride_{axis}"] == 1 for axis in "hw"):
-        batch = step = _BATCH if depth <= _SMALL_DEPTH else 2  # pixels
+        batch = step = min(max(_BATCH_BYTES // depth, 2), _BATCH) // 2 * 2  # pixels
         windows = batch * depth
     else:
         batch = 1 + geometry["out_w"] % 2  # rows: pixels go in pairs

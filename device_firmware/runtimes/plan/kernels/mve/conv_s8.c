@@ -117,41 +117,68 @@ static void bring_strip(const struct hb_plan_window *w, const struct shape *s, c
     }
 }
 
-/* Goes from window to window through the strips of a step. */
+/* Where the next window is, in the strips of a step. */
 struct walk {
     const int8_t *strip, *window;
     int32_t strip_bytes, window_step;
     int32_t windows, left; /* of a strip */
 };
 
-HB_INLINE const int8_t *next_window(struct walk *k) {
-    const int8_t *window = k->window;
-    k->window += k->window_step;
-    if (--k->left == 0) {
+static void pass_windows(struct walk *k, int32_t count) {
+    k->left -= count;
+    k->window += count * k->window_step;
+    if (k->left == 0) {
         k->left = k->windows;
         k->strip += k->strip_bytes;
         k->window = k->strip;
     }
-    return window;
 }
 
-/* Pixels of a step, from their windows. `spare` holds two pixels where blocks are not whole. */
-static int8_t *multiply(struct hb_mve_product *p, struct walk walk, int32_t pixels,
-                        int32_t channels, int8_t *spare, int8_t *output) {
+/* Two output pixels whose windows may lie in two strips, or, if there is one left, that one twice.
+ * `spare` takes them where blocks are not whole. */
+static void multiply_two(struct hb_mve_product *p, struct walk *k, bool two, int8_t *spare,
+                         int8_t *output) {
+    const int32_t channels = p->channels;
     const int32_t padded = (channels + 3) / 4 * 4;
-    for (; pixels > 0; pixels -= 2) {
-        const bool two = pixels > 1; /* or the last one twice */
-        int8_t *second = two ? output + channels : output;
-        p->pixel[0] = next_window(&walk);
-        p->pixel[1] = two ? next_window(&walk) : p->pixel[0];
-        p->output[0] = channels == padded ? output : spare;
-        p->output[1] = channels == padded ? second : spare + padded;
-        hb_mve_product(p);
-        if (channels != padded) {
-            hb_mve_copy(output, spare, channels);
-            hb_mve_copy(second, spare + padded, channels);
+    int8_t *second = two ? output + channels : output;
+    p->pixel[0] = k->window;
+    pass_windows(k, 1);
+    p->pixel[1] = two ? k->window : p->pixel[0];
+    p->output[0] = channels == padded ? output : spare;
+    p->output[1] = channels == padded ? second : spare + padded;
+    p->pairs = 1u;
+    if (two) {
+        pass_windows(k, 1);
+    }
+    hb_mve_product(p);
+    if (channels != padded) {
+        hb_mve_copy(output, spare, channels);
+        hb_mve_copy(second, spare + padded, channels);
+    }
+}
+
+/* All pixels of a step, from their windows; returns the byte behind them. */
+static int8_t *multiply(struct hb_mve_product *p, struct walk walk, int32_t pixels, int8_t *spare,
+                        int8_t *output) {
+    const bool whole_blocks = p->channels % (int32_t)HB_MVE_BLOCK == 0;
+    p->pixel_step = 2 * walk.window_step;
+    while (pixels > 0) {
+        const int32_t together = walk.left < pixels ? walk.left : pixels;
+        int32_t done = together / 2 * 2;
+        if (whole_blocks && done > 0) {
+            p->pixel[0] = walk.window;
+            p->pixel[1] = walk.window + walk.window_step;
+            p->output[0] = output;
+            p->output[1] = output + p->channels;
+            p->pairs = (uint32_t)done / 2u;
+            pass_windows(&walk, done);
+            hb_mve_product(p);
+        } else {
+            done = pixels > 1 ? 2 : 1;
+            multiply_two(p, &walk, pixels > 1, spare, output);
         }
-        output = second + channels;
+        output += done * p->channels;
+        pixels -= done;
     }
     return output;
 }
@@ -172,6 +199,7 @@ static void run(const HB_CONST uint8_t *record, const struct hb_kernel_memory *m
     p.scales = (const struct hb_mve_scales *)(const void *)(memory->constants + op.scales);
     p.scales_end = p.scales + s.blocks;
     p.more_steps = hb_mve_steps(s.depth) - 1u;
+    p.channels = w->out_c;
     p.away = (int32_t)op.away;
     p.zero_point = op.quantised.output_zero_point;
     p.minimum = op.quantised.minimum;
@@ -184,7 +212,7 @@ static void run(const HB_CONST uint8_t *record, const struct hb_kernel_memory *m
             const int32_t pixels = left < batch ? left : batch;
             hb_mve_copy(windows, input, pixels * (int32_t)s.depth);
             input += pixels * (int32_t)s.depth;
-            output = multiply(&p, walk, pixels, w->out_c, spare, output);
+            output = multiply(&p, walk, pixels, spare, output);
         }
         return;
     }
@@ -199,7 +227,7 @@ static void run(const HB_CONST uint8_t *record, const struct hb_kernel_memory *m
         for (int32_t i = 0; i < rows; i++, y += w->stride_h) {
             bring_strip(w, &s, input, y, zero_points, windows + i * strip_bytes);
         }
-        output = multiply(&p, walk, rows * w->out_w, w->out_c, spare, output);
+        output = multiply(&p, walk, rows * w->out_w, spare, output);
     }
 }
 

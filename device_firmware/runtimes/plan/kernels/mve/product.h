@@ -20,6 +20,9 @@ struct hb_mve_product {
     const int8_t *weights;                  /* 40 */
     const struct hb_mve_scales *scales;     /* 44 */
     int32_t pitch;                          /* 48: of tiles, from four channels to the next four */
+    int32_t pixel_step;                     /* 52: from pair to pair */
+    int32_t channels;                       /* 56: a multiple of the block where pairs > 1 */
+    uint32_t pairs;                         /* 60 */
 };
 
 #ifdef __ARM_FEATURE_MVE
@@ -70,7 +73,8 @@ struct hb_mve_product {
     "cmp r1, r2\n\t"                                                                               \
     "bne 1b"
 
-/* r9: weights, r3 and r5: pixels, r7: steps. No register is left for the loop counter of LE. */
+/* Pairs of pixels at equal steps, the output dense. r9: weights, r3 and r5: pixels, r7: steps. No
+ * register is left for the loop counter of LE. Pixels, outputs and pairs of p are used up. */
 HB_NO_INLINE void hb_mve_product(struct hb_mve_product *p) {
     register struct hb_mve_product *r11 __asm("r11") = p;
     __asm volatile(HB_MVE_BEGIN "ldm r11, {r2, r3, r5, r7}\n"
@@ -82,7 +86,20 @@ HB_NO_INLINE void hb_mve_product(struct hb_mve_product *p) {
                    "3:\n\t" HB_MVE_STEP("vmladava.s8") HB_MVE_STEP("vmladava.s8") /* */
                    "subs r7, r7, #1\n\t"
                    "bne 3b\n"
-                   "4:\n\t" HB_MVE_RESULTS("ldm r11, {r2, r3, r5, r7}\n\t")
+                   "4:\n\t" HB_MVE_RESULTS("ldm r11, {r2, r3, r5, r7}\n\t") /* */
+                   "\n\t"
+                   "ldrd r0, r8, [r11, #52]\n\t"
+                   "ldrd r9, r1, [r11, #40]\n\t"
+                   "add r3, r3, r0\n\t"
+                   "add r5, r5, r0\n\t"
+                   "ldr r0, [r11, #60]\n\t"
+                   "add r4, r4, r8\n\t"
+                   "add r6, r6, r8\n\t"
+                   "strd r3, r5, [r11, #4]\n\t"
+                   "subs r0, r0, #1\n\t"
+                   "strd r4, r6, [r11, #24]\n\t"
+                   "str r0, [r11, #60]\n\t"
+                   "bne 1b"
                    : "+r"(r11)
                    :
                    : "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r12", "lr",
@@ -105,7 +122,7 @@ static void hb_mve_results(struct hb_mve_product *p, int32_t pixel, const uint32
     }
 }
 
-HB_NO_INLINE void hb_mve_product(struct hb_mve_product *p) {
+HB_NO_INLINE void hb_mve_product_pair(struct hb_mve_product *p) {
     const int8_t *weights = p->weights;
     const int32_t depth = (int32_t)((p->more_steps + 1u) * HB_MVE_DEPTH);
     for (const struct hb_mve_scales *scales = p->scales; scales != p->scales_end; scales++) {
@@ -120,6 +137,16 @@ HB_NO_INLINE void hb_mve_product(struct hb_mve_product *p) {
             hb_mve_results(p, pixel, sums, scales);
         }
         weights += depth * (int32_t)HB_MVE_BLOCK;
+    }
+}
+
+HB_NO_INLINE void hb_mve_product(struct hb_mve_product *p) {
+    for (; p->pairs > 0u; p->pairs--) {
+        hb_mve_product_pair(p);
+        for (int32_t i = 0; i < 2; i++) {
+            p->pixel[i] += p->pixel_step;
+            p->output[i] += p->channels;
+        }
     }
 }
 

@@ -37,16 +37,16 @@ struct hb_mve_tiles {
 #ifdef __ARM_FEATURE_MVE
 
 /* Tile q, one channel, becomes its four results: windows at the left (r0, r4) and one column to the
- * right (r2, r6), at the top (r0, r2) and one row down (r4, r6). r3: weights, r5: scales. */
+ * right (r2, r6), at the top (r0, r2) and, with all rows moved up, one row down (r4, r6). r3:
+ * weights, r5: scales. */
 #define HB_MVE_TILE(q, left, right)                                                                \
     "vldrw.32 q4, [r3, #" left "]\n\t"                                                             \
     "ldm r5!, {r8, r10, r12}\n\t"                                                                  \
     "vmladav.s8 r0, " q ", q4\n\t"                                                                 \
-    "vshl.i32 q5, q4, #8\n\t"                                                                      \
-    "vldrw.32 q4, [r3, #" right "]\n\t"                                                            \
-    "vmladav.s8 r4, " q ", q5\n\t"                                                                 \
-    "vshl.i32 q5, q4, #8\n\t"                                                                      \
-    "vmladav.s8 r2, " q ", q4\n\t"                                                                 \
+    "vldrw.32 q5, [r3, #" right "]\n\t"                                                            \
+    "vmladav.s8 r2, " q ", q5\n\t"                                                                 \
+    "vshr.u32 " q ", " q ", #8\n\t"                                                                \
+    "vmladav.s8 r4, " q ", q4\n\t"                                                                 \
     "vmladav.s8 r6, " q ", q5\n\t"                                                                 \
     "vmov " q "[2], " q "[0], r0, r4\n\t"                                                          \
     "vmov " q "[3], " q "[1], r2, r6\n\t"                                                          \
