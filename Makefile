@@ -70,8 +70,9 @@ bench-store: packages-dev venv ## gate and report of 1,000,000 inferences, resul
 bench-runtime: packages-dev venv firmware ## instructions, arena and flash beside TFLM's, results/bench/runtime.json
 	$(BIN)/python benchmarks/bench_runtime.py $(RUN_ARGS)
 
-soak: packages-dev venv firmware ## kill -9 at POINTS seeded points of a run; MLPerf Tiny, VECTORS each, on all boards (BOARDS=)
+soak: packages-dev venv firmware ## kill -9 at POINTS seeded points of a run; MLPerf Tiny, VECTORS each, on all boards (BOARDS=); GRAPHS random networks
 	PYTHONPATH=. $(BIN)/python -m tests.bench.kill_points $(or $(POINTS),2000) $(or $(SEED),1)
+	PYTHONPATH=.:tests $(BIN)/python -m tests.models.test_random_networks $(or $(GRAPHS),2000)
 	PYTHONPATH=. $(BIN)/python -m tests.end_to_end.mlperf $(or $(VECTORS),200) $(BOARDS)
 
 bench-up: packages-dev venv firmware ## bootloaders on PTYs to try the flashing tools on, until Ctrl-C (RUN_ARGS='--fault "bit flip"')

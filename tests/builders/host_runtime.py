@@ -16,6 +16,12 @@ FIRMWARE = Path(__file__).resolve().parents[2] / "device_firmware"
 SOURCES = sorted((FIRMWARE / "runtimes" / "plan").rglob("*.c"))
 WARNINGS = ["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Werror", f"-I{FIRMWARE / 'include'}"]
 ALIGNMENT = 16
+# What builds a kernel set on the host: C stands in for instructions that it does not have.
+SET_FLAGS: dict[str, tuple[str, ...]] = {
+    "portable": (),
+    "dsp": ("-DHB_WITH_DSP",),
+    "mve": ("-DHB_WITH_MVE", f"-I{Path(__file__).resolve().parent / 'mve'}"),
+}
 
 
 class _Model(ctypes.Structure):

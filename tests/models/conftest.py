@@ -8,14 +8,31 @@ import pytest
 TESTS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS))
 
-from builders.host_runtime import HostRuntime, build  # noqa: E402
+from builders.host_runtime import SET_FLAGS, HostRuntime, build  # noqa: E402
 from hilbench.errors import ToolMissingError  # noqa: E402
 from hilbench.models.oracle import HostReference, TflmOracle  # noqa: E402
 
 
+class HostRuntimes(dict[str, HostRuntime]):
+    """One per kernel set, built when it is asked for."""
+
+    def __init__(self, folders: pytest.TempPathFactory) -> None:
+        super().__init__()
+        self._folders = folders
+
+    def __missing__(self, name: str) -> HostRuntime:
+        self[name] = build(self._folders.mktemp(name), *SET_FLAGS[name])
+        return self[name]
+
+
 @pytest.fixture(scope="session")
-def runtime(tmp_path_factory: pytest.TempPathFactory) -> HostRuntime:
-    return build(tmp_path_factory.mktemp("plan_runtime"))
+def runtimes(tmp_path_factory: pytest.TempPathFactory) -> HostRuntimes:
+    return HostRuntimes(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def runtime(runtimes: HostRuntimes) -> HostRuntime:
+    return runtimes["portable"]
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from builders import operator_models as models
-from builders.host_runtime import SOURCES, HostRuntime, build, compile_c
+from builders.host_runtime import SET_FLAGS, SOURCES, HostRuntime, compile_c
 from hilbench.board.images import find_image
 from hilbench.board.life import open_board
 from hilbench.config import load_boards
@@ -48,12 +48,10 @@ from tests.models.test_kernels_s8 import (  # noqa: F401
 
 pytestmark = pytest.mark.firmware
 
-FLAGS = ("-DHB_WITH_MVE", f"-I{Path(__file__).resolve().parents[1] / 'builders' / 'mve'}")
-
 
 @pytest.fixture(scope="module")
-def runtime(tmp_path_factory: pytest.TempPathFactory) -> HostRuntime:
-    return build(tmp_path_factory.mktemp("mve"), *FLAGS)
+def runtime(runtimes) -> HostRuntime:
+    return runtimes["mve"]
 
 
 def kernels(data: bytes) -> list[str]:
@@ -188,7 +186,13 @@ def test_outputs_lie_over_inputs(runtime, tflm):
 def test_mutated_plans_under_the_sanitizers(tmp_path):
     program = tmp_path / "plan_fuzz"
     sources = [*SOURCES, Path(__file__).parent / "plan_fuzz.c"]
-    flags = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", *FLAGS]
+    flags = [
+        "-O1",
+        "-g",
+        "-fsanitize=address,undefined",
+        "-fno-sanitize-recover=all",
+        *SET_FLAGS["mve"],
+    ]
     compile_c(program, sources, flags)
     plans = {
         "conv": models.convolution(1, out_c=5),
