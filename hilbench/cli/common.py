@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hilbench.errors import UsageError
 
 if TYPE_CHECKING:
+    from hilbench.gate.config import GateConfig
     from hilbench.records import BoardConfig
 
 
@@ -62,6 +63,21 @@ def choose_boards(
     if missing:
         raise UsageError(f"no board {missing[0]!r} in {file}; it has: {', '.join(known)}")
     return [known[name] for name in dict.fromkeys(wanted)]
+
+
+def gate_config(file: Path | None) -> GateConfig:
+    """Load the gate.toml that was named, else this folder's, else what holds without one."""
+    from hilbench.gate.config import GateConfig, load_gate  # noqa: PLC0415
+
+    default = Path("gate.toml")
+    chosen = file or (default if default.exists() else None)
+    return GateConfig() if chosen is None else load_gate(chosen)
+
+
+def baseline_file(args: argparse.Namespace, suite: str) -> Path:
+    """Return the baseline that was named, else that of the suite."""
+    path: Path = args.baseline or Path("baselines") / f"{suite}.toml"
+    return path
 
 
 def print_json(value: Any) -> None:

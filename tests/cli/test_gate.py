@@ -277,8 +277,8 @@ def test_aa_simulated(call):
     code, out, _ = call(*options, "--change", "1%")
     assert code == 0
     assert (
-        "20 gates, a true change of 1 %, alpha 5 %:\n  gate, 6 against 6 sessions: 100.0 %" in out
-    )
+        "20 gates, a true change of 1 %, alpha 5 %, margin 0.5 %:\n  gate, 6 against 6 sessions: 100.0 %"
+    ) in out
     code, _, err = call("aa", "--simulate", "--families", "0")
     assert (code, err) == (2, "hilbench: --families is 0, must be at least 1\n")
 

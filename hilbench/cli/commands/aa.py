@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hilbench.cli.common import (
     add_boards_argument,
     add_results_argument,
+    gate_config,
     parse_share,
     run_folder,
 )
@@ -56,9 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print floors and rates; 4 where the gate cries wolf more often than alpha."""
-    from hilbench.cli.commands.gate import DEFAULT_CONFIG  # noqa: PLC0415
     from hilbench.errors import EXIT_INCONCLUSIVE, EXIT_PASS, UsageError  # noqa: PLC0415
-    from hilbench.gate.config import GateConfig, load_gate  # noqa: PLC0415
+    from hilbench.gate.config import DEFAULT_MARGINS  # noqa: PLC0415
 
     for name in ("families", "cells"):
         if getattr(args, name) < 1:
@@ -74,26 +74,26 @@ def run(args: argparse.Namespace) -> int:
         from hilbench.cli.layouts import layout_floors  # noqa: PLC0415
 
         return layout_floors(args)
-    file = args.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
-    config = GateConfig() if file is None else load_gate(file)
+    config = gate_config(args.config)
     change = args.change if args.simulate else 0.0
-    tried = _simulated(args, config) if args.simulate else _replayed(args, config)
+    margin = DEFAULT_MARGINS["cycles"]  # simulated cells have no name that gate.toml could mean
+    tried = _simulated(args, config, margin) if args.simulate else _replayed(args, config)
     what = f"a true change of {100 * change:g} %" if change else "nothing changed"
-    print(f"\n{args.families} gates, {what}, alpha {100 * config.alpha:g} %:")
+    level = f"alpha {100 * config.alpha:g} %"
+    level += f", margin {100 * margin:g} %" if args.simulate else ""
+    print(f"\n{args.families} gates, {what}, {level}:")
     for found in tried:
         _print_rates(found)
     wolf = not change and any(found.interval[0] > config.alpha for found in tried)
     return EXIT_INCONCLUSIVE if wolf else EXIT_PASS
 
 
-def _simulated(args: argparse.Namespace, config: GateConfig) -> list[Rates]:
+def _simulated(args: argparse.Namespace, config: GateConfig, margin: float) -> list[Rates]:
     from hilbench.gate.aa import Bench, rates  # noqa: PLC0415
-    from hilbench.gate.config import DEFAULT_MARGINS  # noqa: PLC0415
 
     sessions = 6 if args.sessions is None else args.sessions
     bench = Bench(args.cells, sessions, args.sd, args.change)
     sides = bench.sides(config, args.families, args.seed)
-    margin = DEFAULT_MARGINS["cycles"]
     again = config.confirm_inconclusive
     return [
         rates(chosen, 1.0, margin, config.alpha, inconclusive=again)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from hilbench.cli.common import add_results_argument, run_folder
+from hilbench.cli.common import add_results_argument, baseline_file, run_folder
 
 HELP = "accept a run as the baseline that gates compare with, or show what that would change"
 EXAMPLES = """\
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     from hilbench.gate.snapshot import snapshot  # noqa: PLC0415
 
     measured = snapshot(run_folder(args))
-    path = args.baseline or Path("baselines") / f"{measured.suite}.toml"
+    path = baseline_file(args, measured.suite)
     if args.action == "diff":
         from hilbench.gate.baseline import changes, load_baseline  # noqa: PLC0415
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from hilbench.cli.common import (
     add_boards_argument,
     add_results_argument,
+    baseline_file,
+    gate_config,
     load_boards_file,
     run_folder,
 )
@@ -20,7 +22,6 @@ EXAMPLES = """\
   hilbench gate RUN --board m4 --all                   one board, and what passed, too
   hilbench gate RUN --confirm                          measure what failed again before saying so
   hilbench gate --annotate github                      in GitHub Actions: beside the accepted number"""
-DEFAULT_CONFIG = Path("gate.toml")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,16 +61,14 @@ def run(args: argparse.Namespace) -> int:
     from hilbench.cli.console import PipeConsole  # noqa: PLC0415
     from hilbench.cli.gating import print_gate  # noqa: PLC0415
     from hilbench.gate.baseline import load_baseline  # noqa: PLC0415
-    from hilbench.gate.config import GateConfig, load_gate  # noqa: PLC0415
     from hilbench.gate.judge import judge  # noqa: PLC0415
     from hilbench.gate.snapshot import snapshot  # noqa: PLC0415
 
     folder = run_folder(args)
     measured = snapshot(folder)
-    accepted = args.baseline or Path("baselines") / f"{measured.suite}.toml"
+    accepted = baseline_file(args, measured.suite)
     baseline = load_baseline(accepted)
-    file = args.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
-    config = GateConfig() if file is None else load_gate(file)
+    config = gate_config(args.config)
     today = date.today()  # noqa: DTZ011 - waivers end on a local day
     console = PipeConsole()
     if args.confirm:

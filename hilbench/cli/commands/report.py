@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hilbench.cli.common import add_results_argument, run_folder
+from hilbench.cli.common import add_results_argument, gate_config, run_folder
 from hilbench.errors import EXIT_PASS
 
 if TYPE_CHECKING:
@@ -94,13 +94,10 @@ def _contents(args: argparse.Namespace, journal: JournalContents) -> Contents:
     from datetime import date  # noqa: PLC0415
 
     from hilbench.gate.baseline import load_baseline  # noqa: PLC0415
-    from hilbench.gate.config import GateConfig, load_gate  # noqa: PLC0415
     from hilbench.gate.judge import judge  # noqa: PLC0415
     from hilbench.gate.snapshot import snapshot  # noqa: PLC0415
 
-    default = Path("gate.toml")
-    file = args.gate_config or (default if default.exists() else None)
-    config = GateConfig() if file is None else load_gate(file)
+    config = gate_config(args.gate_config)
     baseline = load_baseline(args.gate)
     today = date.today()  # noqa: DTZ011 - waivers end on a local day
     gate = judge(snapshot(journal), baseline, config, today=today)
