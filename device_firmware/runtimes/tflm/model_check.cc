@@ -1,5 +1,7 @@
 #include "model_check.h"
 
+#include "shapes.h"
+
 #include "tensorflow/lite/micro/micro_interpreter.h" // TFLITE_SCHEMA_VERSION
 #include "tensorflow/lite/schema/schema_generated.h"
 #include "tensorflow/lite/schema/schema_utils.h"
@@ -128,23 +130,6 @@ bool computes_in_int8(const Graph &in, const tflite::Operator *op) {
     return in.tensor(op->outputs()->Get(0))->type() == tflite::TensorType_INT8;
 }
 
-// The library takes the axes of MEAN for granted.
-bool axes_exist(const Graph &in, const tflite::Operator *op) {
-    if (op->inputs()->size() != 2u || op->inputs()->Get(1) < 0) {
-        return false;
-    }
-    const auto *axes = in.tensor(op->inputs()->Get(1));
-    const auto *data = data_of(in.model, axes);
-    const auto rank = static_cast<int32_t>(size_of(in.tensor(op->inputs()->Get(0))->shape()));
-    for (uint32_t at = 0; at + sizeof(int32_t) <= size_of(data); at += sizeof(int32_t)) {
-        const auto axis = flatbuffers::ReadScalar<int32_t>(data->data() + at);
-        if (axis < -rank || axis >= rank) {
-            return false;
-        }
-    }
-    return axes->type() == tflite::TensorType_INT32 && size_of(data) != 0u;
-}
-
 // Everything that an operator reads is there, and it overwrites nothing.
 bool in_order(Graph &in, const tflite::Operator *op) {
     for (uint32_t i = 0; i < op->inputs()->size(); i++) {
@@ -179,8 +164,10 @@ bool check_operator(Graph &in, uint32_t index, struct hb_runtime_fault *fault) {
     if (!computes_in_int8(in, op)) {
         return refuse(fault, HB_TFLM_NOT_INT8, index);
     }
-    return code != tflite::BuiltinOperator_MEAN || axes_exist(in, op) ||
-           refuse(fault, HB_TFLM_PREPARE, index);
+    const int32_t axes = op->inputs()->size() > 1u ? op->inputs()->Get(1) : -1;
+    const bool are_numbers = axes >= 0 && in.tensor(axes)->type() == tflite::TensorType_INT32;
+    const auto *second = are_numbers ? data_of(in.model, in.tensor(axes)) : nullptr;
+    return shapes_agree(*in.graph, *op, code, second) || refuse(fault, HB_TFLM_PREPARE, index);
 }
 
 bool check_operators(Graph &in, struct hb_runtime_fault *fault) {
