@@ -3,7 +3,8 @@
 A set is a module here and a folder ``device_firmware/runtimes/plan/kernels/<set>/``. The module has
 
 - ``ORDER``: sets of a higher number are asked first,
-- ``RECORDS``: the records of its kernels (kinds: portable 1..63, dsp 64..95, mve 96..127),
+- ``RECORDS``: the records of its kernels (kinds: portable 1..63, dsp 64..95,
+  mve 96..127, fpu 128..159),
 - ``LOWERINGS``: operator name to a function that returns a record, or None where the set has no
   kernel for these parameters. ``portable`` is asked last and never returns None.
 """

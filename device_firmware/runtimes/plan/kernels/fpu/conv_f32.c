@@ -119,6 +119,7 @@ static void run(const HB_CONST uint8_t *record, const struct hb_kernel_memory *m
     const float *input = hb_tensor_f32(memory, op.head.input);
     float *output = hb_tensor_f32(memory, op.head.output);
     const float *filters = hb_constant_f32(memory, op.filters);
+    const enum hb_fpu_clamp clamp = hb_fpu_clamp_of(&op.range);
     const uint32_t row = (uint32_t)w->kernel_w * w->in_c;
     const uint32_t filter = w->kernel_h * row;
     const uint32_t next_row = (uint32_t)w->dilation_h * w->in_w * w->in_c;
@@ -141,9 +142,15 @@ static void run(const HB_CONST uint8_t *record, const struct hb_kernel_memory *m
                 hb_fpu_tile(sums, windows, block, span);
             }
             block += (filter + 1u) * HB_FPU_CHANNELS;
-            const uint32_t channels =
-                w->out_c - c < HB_FPU_CHANNELS ? w->out_c - c : HB_FPU_CHANNELS;
-            hb_fpu_store(output + c, sums, count, w->out_c, channels, &op.range);
+            float *to = output + c;
+            const float *from = sums;
+            for (uint32_t p = count; p > 0u; p--, to += w->out_c, from += HB_FPU_CHANNELS) {
+                if (w->out_c - c >= HB_FPU_CHANNELS) {
+                    hb_fpu_store_4(to, from, &op.range, clamp);
+                } else {
+                    hb_fpu_clamped(to, from, w->out_c - c, &op.range);
+                }
+            }
         }
         output += count * w->out_c;
         for (out_x += (int32_t)count; out_x >= w->out_w; out_x -= w->out_w) {

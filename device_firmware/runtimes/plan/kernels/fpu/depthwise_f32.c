@@ -137,6 +137,7 @@ static void run(const HB_CONST uint8_t *record, const struct hb_kernel_memory *m
     const float *input = hb_tensor_f32(memory, op.head.input);
     float *output = hb_tensor_f32(memory, op.head.output);
     const float *filters = hb_constant_f32(memory, op.filters);
+    const enum hb_fpu_clamp clamp = hb_fpu_clamp_of(&op.range);
     const uint32_t filter = ((uint32_t)w->kernel_h * w->kernel_w + 1u) * CHANNELS;
     const uint32_t pixel = 4u * w->in_c;
     int32_t y = -w->pad_top;
@@ -163,15 +164,13 @@ static void run(const HB_CONST uint8_t *record, const struct hb_kernel_memory *m
             for (uint32_t c = 0; c < w->out_c; c += CHANNELS, from += CHANNELS, block += filter) {
                 float sums[CHANNELS];
                 const uint32_t channels = w->out_c - c < CHANNELS ? w->out_c - c : CHANNELS;
-                if (channels == CHANNELS && taps.rows != 0u) {
-                    eight(sums, from, block, block + first, &taps);
-                } else {
+                if (channels < CHANNELS || taps.rows == 0u) {
                     any(sums, from, block, block + first, &taps, channels);
-                }
-                if (channels == CHANNELS) {
-                    hb_fpu_store(output, sums, 2u, 4u, 4u, &op.range);
+                    hb_fpu_clamped(output, sums, channels, &op.range);
                 } else {
-                    hb_fpu_store(output, sums, 1u, 0u, channels, &op.range);
+                    eight(sums, from, block, block + first, &taps);
+                    hb_fpu_store_4(output, sums, &op.range, clamp);
+                    hb_fpu_store_4(output + 4, sums + 4, &op.range, clamp);
                 }
                 output += channels;
             }
