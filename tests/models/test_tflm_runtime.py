@@ -159,6 +159,28 @@ def short_weights() -> bytes:
     return model.build([x], [y])
 
 
+def fully_connected(in_c: int, out_c: int) -> bytes:
+    """Weights of 8 x 4."""
+    model = ModelBuilder()
+    x = model.tensor((1, in_c), "int8", scale=0.1)
+    w = model.tensor((4, 8), "int8", scale=[0.1], data=np.zeros((4, 8), np.int8))
+    y = model.tensor((1, out_c), "int8", scale=0.1)
+    model.operator("FULLY_CONNECTED", [x, w], [y], "FullyConnectedOptions")
+    return model.build([x], [y])
+
+
+def convolution(out: tuple[int, ...], stride: int = 1) -> bytes:
+    """A window of 3 x 3 over 4 x 4 pixels, SAME."""
+    model = ModelBuilder()
+    x = model.tensor((1, 4, 4, 2), "int8", scale=0.1)
+    data = np.zeros((3, 3, 3, 2), np.int8)
+    w = model.tensor(data.shape, "int8", scale=[0.1] * 3, data=data)
+    y = model.tensor(out, "int8", scale=0.1)
+    options = {"Padding": "SAME", "StrideW": stride, "StrideH": stride}
+    model.operator("CONV_2D", [x, w], [y], "Conv2DOptions", **options)
+    return model.build([x], [y])
+
+
 def two_outputs() -> bytes:
     model = ModelBuilder()
     x = model.tensor((1, 8), "int8", scale=0.1)
@@ -202,6 +224,11 @@ def softmax_of(tensor: int, boundary: tuple[int, int] = (0, 1)) -> bytes:
         (softmax_of(0, boundary=(2, 1)), "shape, type, data or use of tensor 2 contradict"),
         (softmax_of(0, boundary=(0, 3)), "shape, type, data or use of tensor 3 contradict"),
         (operator_models.mean(axes=(4,), shape=(1, 2, 3, 4)), "the kernel refuses the parameters"),
+        (fully_connected(9, 4), "the kernel refuses the parameters of operator 0"),
+        (fully_connected(8, 3), "the kernel refuses the parameters of operator 0"),
+        (convolution((1, 3, 4, 3)), "the kernel refuses the parameters of operator 0"),
+        (convolution((1, 4, 4, 2)), "the kernel refuses the parameters of operator 0"),
+        (convolution((1, 4, 4, 3), stride=0), "the kernel refuses the parameters of operator 0"),
         (operator_models.unary("TANH"), "no kernel is registered for TANH; add it to"),
         (operator_models.softmax("float32"), "operator 0 does not compute in int8"),
         (softmax_of_another_scale(), "the kernel refuses the parameters of operator 0"),
@@ -232,3 +259,8 @@ def test_bytes_that_were_damaged_end_in_an_error_or_in_an_inference(start):
             refused += 1
     assert 0 < refused < DAMAGED
     assert client.load(good, hashlib.sha256(good).digest()).operators
+
+
+@pytest.mark.parametrize("data", [fully_connected(8, 4), convolution((1, 4, 4, 3))])
+def test_what_agrees_is_loaded(start, data):
+    assert start().load(data, hashlib.sha256(data).digest()).operators == 1
