@@ -42,14 +42,14 @@ __attribute__((naked)) static void run_tile(const struct tile *t) {
         "ldm r0, {r1-r8}\n"
         "mov r10, r4\n"
         "rsb r9, r7, #0\n" /* the first round may be a partial one */
-        "and r9, r9, #3\n"
+        "and r9, r9, #7\n"
         "movs r0, #68\n"
         "mul r9, r9, r0\n"
         "adr r0, 2f\n"
         "add r9, r9, r0\n"
         "orr r9, r9, #1\n"
-        "adds r7, r7, #3\n"
-        "lsrs r7, r7, #2\n"
+        "adds r7, r7, #7\n"
+        "lsrs r7, r7, #3\n"
         "sub sp, sp, #32\n"
         "stm sp, {r1-r3, r5-r9}\n"
         "1:\n"
@@ -60,7 +60,7 @@ __attribute__((naked)) static void run_tile(const struct tile *t) {
         "ldr pc, [sp, #28]\n"
         ".p2align 2\n"
         "2:\n"
-        ".rept 4\n" /* 17 instructions of 4 bytes */
+        ".rept 8\n" /* 17 instructions of 4 bytes */
         "ldrd r3, r12, [r10], #8\n"
         "ldm r11!, {r0-r2}\n"
         MAC3(r3, r0, r7, r8, r9)
