@@ -67,8 +67,9 @@ bench-energy: packages-dev venv ## decoding of power samples and live capture, r
 bench-store: packages-dev venv ## gate and report of 1,000,000 inferences, results/bench/store.json
 	PYTHONPATH=. $(BIN)/python benchmarks/bench_store.py
 
-bench-runtime: packages-dev venv firmware ## instructions, arena and flash beside TFLM's, results/bench/runtime.json
+bench-runtime: packages-dev venv firmware ## instructions, arena and flash beside TFLM's; float32; results/bench/
 	$(BIN)/python benchmarks/bench_runtime.py $(RUN_ARGS)
+	$(BIN)/python benchmarks/bench_float.py
 
 soak: packages-dev venv firmware ## kill -9 at POINTS seeded points of a run; MLPerf Tiny, VECTORS each, on all boards (BOARDS=); GRAPHS random networks
 	PYTHONPATH=. $(BIN)/python -m tests.bench.kill_points $(or $(POINTS),2000) $(or $(SEED),1)
