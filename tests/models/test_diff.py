@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from builders import operator_models as models
+from builders.random_graphs import random_graph
 from hilbench.bench.diff import Compared, Difference, diff_model, random_vectors
 from hilbench.cli import main
 from hilbench.cli.commands.diff import story
@@ -85,6 +86,18 @@ def test_a_model_that_agrees_is_run_once_unless_every_operator_is_asked_for(nati
     every = diff_model(native, model, [x], every=True)
     assert len(every.operators) == len(plan_model(model).operators)
     assert all(c.agrees for c in every.operators)
+
+
+@pytest.mark.firmware
+def test_every_branch_of_several_inputs_and_outputs(native):
+    """Parts of SPLIT, tensors that are parts of another one's memory, and copies of outputs."""
+    for seed in (1, 4):
+        model = parse_model(random_graph(seed), Path(f"seed{seed}.tflite"))
+        tensors = plan_model(model).inputs
+        assert len(model.outputs) > 1
+        found = diff_model(native, model, [random_vectors(t.shape, "int8", 2) for t in tensors])
+        assert len(found.operators) > 1
+        assert found.first is None
 
 
 @pytest.mark.firmware
