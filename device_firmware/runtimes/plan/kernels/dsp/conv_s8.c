@@ -156,6 +156,7 @@ HB_COLD static enum hb_plan_fault check(const HB_CONST uint8_t *record,
         !hb_tensor_ok(memory, op.scratch, groups * PIXELS * 2u + line_groups(w), 4u)) {
         return HB_PLAN_FAULT_TENSOR;
     }
+    /* The scratch that fits bounds the groups, so this product fits 64 bits. */
     if (!hb_constant_ok(memory, op.filters, filters * FILTER_BYTES(groups), 1u)) {
         return HB_PLAN_FAULT_CONSTANT;
     }
