@@ -14,25 +14,22 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class ImagesHook(BuildHookInterface):  # type: ignore[type-arg]
-    """Adds device_firmware/build/*/hilbench.elf to a standard (not editable) wheel."""
+    """Adds device_firmware/build/<port>/hilbench.elf to a standard (not editable) wheel."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Add the images and the platform tag."""
         if version == "editable":
             return
-        built = sorted((Path(self.root) / "device_firmware" / "build").glob("*/image.json"))
-        ports = {path.parent.name for path in built}
-        wanted = {
-            path.parent.name
-            for path in (Path(self.root) / "device_firmware" / "ports").glob("*/port.mk")
-        }
-        if missing := wanted - ports:
+        firmware = Path(self.root) / "device_firmware"
+        wanted = sorted(path.parent.name for path in (firmware / "ports").glob("*/port.mk"))
+        # Images with another runtime hold a library of the user's: they stay where they are.
+        built = {port: firmware / "build" / port / "image.json" for port in wanted}
+        if missing := [port for port, path in built.items() if not path.is_file()]:
             raise SystemExit(
-                f"no image of {', '.join(sorted(missing))} in device_firmware/build; "
+                f"no image of {', '.join(missing)} in device_firmware/build; "
                 "a wheel carries every port: run make firmware first"
             )
-        for path in built:
-            port = path.parent.name
+        for port, path in built.items():
             build_data["force_include"][str(path)] = f"hilbench/images/{port}.json"
             build_data["force_include"][str(path.parent / "hilbench.elf")] = (
                 f"hilbench/images/{port}.elf"
