@@ -56,7 +56,7 @@ static void any(float *sums, const float *x, const float *bias, const float *wei
 
 #if defined(HB_FPU_HELIUM)
 
-HB_NO_INLINE void eight(float *sums, const float *x, const float *bias, const float *weights,
+HB_INLINE void eight(float *sums, const float *x, const float *bias, const float *weights,
                         const struct taps *taps) {
     uint32_t rows = taps->rows;
     __asm volatile("vldrw.32 q0, [%[bias]]\n\t"
@@ -87,7 +87,7 @@ HB_NO_INLINE void eight(float *sums, const float *x, const float *bias, const fl
 
 #elif defined(HB_FPU_SCALAR)
 
-HB_NO_INLINE void eight(float *sums, const float *x, const float *bias, const float *weights,
+HB_INLINE void eight(float *sums, const float *x, const float *bias, const float *weights,
                         const struct taps *taps) {
     uint32_t rows = taps->rows, n;
     __asm volatile("vldm %[bias], {s0-s7}\n"
