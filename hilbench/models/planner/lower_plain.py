@@ -104,6 +104,8 @@ def softmax(context: Context) -> Lowered:
     depth = context.input.shape[-1]
     values: dict[str, Number] = {"rows": context.input.elements // depth, "depth": depth}
     beta = float(context.option("Beta"))
+    if not 0 <= beta < math.inf:
+        raise unsupported(model, operator, f"no kernel for a beta of {beta:g}")
     if context.is_float:
         return Lowered("softmax_f32", values | {"beta": beta}, distances=(0,))
     if scale_of(context.output) != 1 / 256 or context.output.zero_points[0] != -128:  # noqa: PLR2004

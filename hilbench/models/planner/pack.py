@@ -196,6 +196,11 @@ def _tensor_info(model: TfliteModel, tensor: TfliteTensor) -> TensorInfo:
             "has int8 and float32; convert the model with int8 or float32 inputs and outputs"
         )
     quantised = tensor.dtype == "int8"
+    if quantised and tensor.scales.size != 1:
+        raise ModelError(
+            f"{model.path}: input or output {tensor.name!r} is int8 with {tensor.scales.size} "
+            "scales, must have 1; quantise the model again"
+        )
     return TensorInfo(
         name=tensor.name,
         shape=tensor.shape,

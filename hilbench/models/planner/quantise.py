@@ -65,10 +65,11 @@ def activation_range_s8(
     """Return the int8 range that all of these activations leave, at the output's quantisation."""
 
     def quantised(value: float) -> int:
-        if math.isinf(value):
-            return INT8_MIN if value < 0 else INT8_MAX
-        # The reference divides in float32.
-        q = zero_point + round_half_away(float(np.float32(value) / np.float32(scale)))
+        steps = value / scale
+        if abs(steps) > INT8_MAX - INT8_MIN:  # from any zero point; infinities, too
+            return INT8_MIN if steps < 0 else INT8_MAX
+        # The reference divides in float32: these are float32 numbers, and the same is rounded.
+        q = zero_point + round_half_away(float(np.float32(steps)))
         return min(max(q, INT8_MIN), INT8_MAX)
 
     lo, hi = activation_range_f32(activations)

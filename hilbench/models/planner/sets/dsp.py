@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from hilbench.models.planner import lower_binary, lower_plain, lower_weighted
 from hilbench.models.planner.layout import QUANTISED, WINDOW, Field, numbers, record
 from hilbench.models.planner.lower import Constants, Context, Lowered
+from hilbench.models.planner.memory import align
 from hilbench.models.planner.overlap import row_distance, window_distance
 from hilbench.models.planner.requantise import Reference, fit
 
@@ -266,6 +267,9 @@ def fully_connected(context: Context) -> Lowered | None:
     scaled = _scaled(operator, operator.bias, *_sums(operator.weights, operator.bias), linear=True)
     # The last four units overlap those before them.
     count, depth = operator.weights.shape
+    rows = int(operator.values["rows"])
+    if (rows - 1) * depth + -(-depth // 4) * 4 > align(rows * depth):
+        return None  # the last row's last taps would be read beyond the input
     units = np.arange(count // _UNITS * _UNITS)
     if count % _UNITS:
         units = np.append(units, np.arange(count - _UNITS, count))
@@ -279,7 +283,6 @@ def fully_connected(context: Context) -> Lowered | None:
     filters = np.concatenate(
         [_bytes(starts), _bytes(words), _bytes(scaled.scales.reshape(-1, 3 * _UNITS))], axis=1
     )
-    rows = int(operator.values["rows"])
     values: dict[str, Number] = {"rows": rows, "depth": depth, "units": count}
     values |= operator.fields(QUANTISED.fields)
     values["filters"] = context.constants.add(filters)

@@ -116,8 +116,8 @@ HB_COLD static enum hb_plan_fault check(const HB_CONST uint8_t *record,
     }
     const uint64_t groups = ((uint64_t)op.depth + 3u) / 4u;
     const uint64_t filters = ((uint64_t)op.units + UNITS - 1u) / UNITS;
-    /* The last taps may be read beyond the input, and multiplied by 0. */
-    const uint64_t in_bytes = ((uint64_t)op.rows * op.depth + 3u) & ~(uint64_t)3u;
+    /* The last taps of a row may be read beyond it, and multiplied by 0. */
+    const uint64_t in_bytes = (uint64_t)(op.rows - 1u) * op.depth + 4u * groups;
     if (!hb_tensors_ok(memory, &op.head, in_bytes, 1u, (uint64_t)op.rows * op.units, 1u)) {
         return HB_PLAN_FAULT_TENSOR;
     }

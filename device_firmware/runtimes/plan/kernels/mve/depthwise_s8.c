@@ -39,6 +39,11 @@ static enum hb_plan_fault check(const HB_CONST uint8_t *record,
         !hb_tensor_ok(memory, op.scratch, scratch_bytes, 1u)) {
         return HB_PLAN_FAULT_TENSOR;
     }
+    /* Places are counted from a window's origin, which may lie in the padding, in an int32. */
+    const uint64_t padding = (uint64_t)w->pad_top * w->in_w + w->pad_left;
+    if (padding > ((uint32_t)INT32_MAX - memory->arena_bytes) / w->in_c) {
+        return HB_PLAN_FAULT_SHAPE;
+    }
     /* The table of taps must stay what it is. */
     if (op.scratch < op.head.output + hb_window_out(w) &&
         op.head.output < op.scratch + scratch_bytes) {

@@ -82,7 +82,7 @@ static void line(const uint8_t *input, uint8_t *output, int32_t in_stride, int32
         break;
     default:
         for (; count > 0u; count--, input += in_stride, output += out_stride) {
-            memcpy(output, input, block);
+            memmove(output, input, block); /* of a hostile plan they may overlap */
         }
         break;
     }

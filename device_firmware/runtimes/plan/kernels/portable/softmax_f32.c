@@ -8,6 +8,9 @@ static enum hb_plan_fault check(const HB_CONST uint8_t *record,
     if (op.rows == 0u || op.depth == 0u) {
         return HB_PLAN_FAULT_SHAPE;
     }
+    if (!(op.beta >= 0.0f)) { /* exponents are never positive */
+        return HB_PLAN_FAULT_PARAMETER;
+    }
     const uint64_t elements = (uint64_t)op.rows * op.depth;
     return hb_tensors_ok(memory, &op.head, elements, 4u, elements, 4u) ? HB_PLAN_FAULT_NONE
                                                                        : HB_PLAN_FAULT_TENSOR;
