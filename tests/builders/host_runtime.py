@@ -20,6 +20,7 @@ ALIGNMENT = 16
 SET_FLAGS: dict[str, tuple[str, ...]] = {
     "portable": (),
     "dsp": ("-DHB_WITH_DSP",),
+    "fpu": ("-DHB_WITH_FPU",),
     "mve": ("-DHB_WITH_MVE", f"-I{Path(__file__).resolve().parent / 'mve'}"),
 }
 

@@ -44,6 +44,21 @@ static uint8_t *read_plan(const char *path, size_t *bytes) {
     return data;
 }
 
+/* A 32-bit field becomes an edge case, or another field: offsets that overlap, sizes that are not
+ * its own. */
+static void mutate_word(uint8_t *plan, uint32_t interesting, uint32_t arena_bytes) {
+    const uint32_t edges[] = {0,           1,           16,          arena_bytes,
+                              0x7ffffff0u, 0x7fffffffu, 0x80000000u, 0xfffffff0u,
+                              0xffffffffu, 0x10000u,    arena_bytes & ~15u};
+    const uint32_t fields = interesting / 4u;
+    uint32_t value;
+    memcpy(&value, plan + random_below(fields) * 4u, sizeof value);
+    if (random_below(2) == 0u) {
+        value = edges[random_below(sizeof edges / sizeof edges[0])];
+    }
+    memcpy(plan + random_below(fields) * 4u, &value, sizeof value);
+}
+
 /* A 16-bit field becomes an edge case, a neighbour, or noise. */
 static void mutate(uint8_t *plan, uint32_t interesting) {
     static const uint16_t edges[] = {0, 1, 2, 16, 0x7fff, 0x8000, 0xfff0, 0xffff};
@@ -82,7 +97,11 @@ int main(int argc, char **argv) {
         const uint32_t interesting =
             random_below(4) == 0u ? (uint32_t)bytes : header.constants_offset;
         for (uint32_t i = random_below(4); i > 0u; i--) {
-            mutate(original, interesting);
+            if (random_below(3) == 0u) {
+                mutate_word(original, interesting, header.arena_bytes);
+            } else {
+                mutate(original, interesting);
+            }
         }
         const size_t length = random_below(20) == 0u ? random_below((uint32_t)bytes + 1u) : bytes;
         uint8_t *plan = block(length == 0u ? 1u : length);
