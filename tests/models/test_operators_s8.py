@@ -154,8 +154,13 @@ def test_two_operands_over_random_scales(runtime, tflm):
             a, b = (float(np.float32(2 ** rng.uniform(-20, 0))) for _ in range(2))
             target = (a * b if name == "MUL" else max(a, b)) * 2 ** rng.uniform(-3, 9)
             zero_points = tuple(int(z) for z in rng.integers(-128, 128, 3))
-            data = models.binary(name, scales=(a, b, target), zero_points=zero_points)
+            scales = (a, b, target)
+            data = models.binary(name, scales=scales, zero_points=zero_points)
             assert_bit_exact(data, runtime, tflm)
+            data = models.binary(
+                name, scales=scales, zero_points=zero_points, shapes=((256,), (1,)), constant=1
+            )
+            assert_table(data, runtime, tflm)
 
 
 def test_equal_operands_and_constants_choose_their_kernels():
@@ -164,6 +169,7 @@ def test_equal_operands_and_constants_choose_their_kernels():
 
     assert kernels() == ["add_s8"]
     assert kernels(constant=1) == kernels(shapes=SHAPES[1]) == ["binary_s8"]
+    assert kernels(shapes=SHAPES[2], constant=1) == ["lut_s8"]
 
 
 # --- moving data --------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -12,6 +11,7 @@ from hilbench.models.planner.fuse import same_quantisation
 from hilbench.models.planner.graph import contradiction
 from hilbench.models.planner.lower import Context, Lowered, scale_of
 from hilbench.models.planner.support import unsupported
+from hilbench.models.planner.tables import Mode, with_scalar
 
 if TYPE_CHECKING:
     from hilbench.models.planner.layout import Number
@@ -19,17 +19,6 @@ if TYPE_CHECKING:
 
 _AXES: Final = 4  # of the kernels
 _EXTRA_BITS: Final = 20
-
-
-class Mode(IntEnum):
-    """enum hb_binary_mode of the kernels."""
-
-    ADD = 0
-    SUBTRACT = 1
-    SUBTRACT_FROM = 2  # second operand less first
-    MULTIPLY = 3
-    MAXIMUM = 4
-    MINIMUM = 5
 
 
 _MODES: Final = {
@@ -53,6 +42,13 @@ def binary(context: Context) -> Lowered:
     if mode is Mode.ADD and same and second.data is None and not context.is_float:
         values = {"count": context.output.elements, "reserved": 0}
         return Lowered("add_s8", values | _integers(context, mode, first, second), distances=(0, 0))
+    whole = first.shape == context.output.shape
+    if second.data is not None and second.elements == 1 and whole and not context.is_float:
+        entries = with_scalar(
+            mode, _integers(context, mode, first, second), int(second.data.flat[0])
+        )
+        values = {"count": first.elements, "table": context.constants.add(entries)}
+        return Lowered("lut_s8", values, distances=(0,))
     values = {"mode": int(mode), "constant": int(second.data is not None)}
     values |= _axes(context, first, second)
     if second.data is not None:

@@ -9,6 +9,8 @@ section 2.2 and its appendix); Howard et al., "Searching for MobileNetV3", 2019,
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from enum import IntEnum
 from typing import Final
 
 import numpy as np
@@ -16,11 +18,24 @@ from numpy.typing import NDArray
 
 from hilbench.models.planner.quantise import INT8_MAX, INT8_MIN, quantise_multiplier
 
+
+class Mode(IntEnum):
+    """enum hb_binary_mode of the kernels."""
+
+    ADD = 0
+    SUBTRACT = 1
+    SUBTRACT_FROM = 2  # second operand less first
+    MULTIPLY = 3
+    MAXIMUM = 4
+    MINIMUM = 5
+
+
 Integers = NDArray[np.int64]
 Quantisation = tuple[np.float32, int]  # scale, zero point
 
 EVERY_INT8: Final = np.arange(INT8_MIN, INT8_MAX + 1, dtype=np.int64)
 
+_EXTRA_BITS: Final = 20  # of sums
 _Q31_ONE: Final = (1 << 31) - 1
 _INT16_MIN, _INT16_MAX = -(1 << 15), (1 << 15) - 1
 _INPUT_BITS: Final = 4  # integer bits of the input of LOGISTIC and TANH
@@ -109,6 +124,30 @@ def hard_swish(source: Quantisation, target: Quantisation) -> NDArray[np.int8]:
     product = relu * on_output_scale
     product = np.sign(product) * (np.abs(product) >> 15)  # towards zero
     return _int8(_divide_pow2(product, -out_shift) + target[1])
+
+
+def with_scalar(mode: Mode, record: Mapping[str, int | float], scalar: int) -> NDArray[np.int8]:
+    """ADD, SUB, MUL, MAXIMUM, MINIMUM with a constant of one element, as the kernel binary_s8 does.
+
+    Args:
+        mode: what it does.
+        record: fields of the record binary_s8.
+        scalar: the constant, input 2.
+    """
+    r = {name: int(value) for name, value in record.items()}
+    if mode in {Mode.MAXIMUM, Mode.MINIMUM}:
+        choose = np.maximum if mode is Mode.MAXIMUM else np.minimum
+        return _int8(choose(EVERY_INT8, scalar))
+    a = EVERY_INT8 - r["input_zero_point"]
+    b = np.array(scalar - r["input_2_zero_point"])
+    if mode is Mode.MULTIPLY:
+        value = a * b
+    else:
+        a = _scale(a << _EXTRA_BITS, r["multiplier_1"], r["shift_1"])
+        b = _scale(b << _EXTRA_BITS, r["multiplier_2"], r["shift_2"])
+        value = {Mode.ADD: a + b, Mode.SUBTRACT: a - b, Mode.SUBTRACT_FROM: b - a}[mode]
+    scaled = _scale(value, r["multiplier"], r["shift"])
+    return _int8(scaled + r["output_zero_point"], r["minimum"], r["maximum"])
 
 
 # --- fixed point --------------------------------------------------------------------------------
