@@ -47,9 +47,9 @@ static uint8_t *read_plan(const char *path, size_t *bytes) {
 /* A 32-bit field becomes an edge case, or another field: offsets that overlap, sizes that are not
  * its own. */
 static void mutate_word(uint8_t *plan, uint32_t interesting, uint32_t arena_bytes) {
-    const uint32_t edges[] = {0,           1,           16,          arena_bytes,
-                              0x7ffffff0u, 0x7fffffffu, 0x80000000u, 0xfffffff0u,
-                              0xffffffffu, 0x10000u,    arena_bytes & ~15u};
+    const uint32_t edges[] = {
+        0,           1,           16,          arena_bytes, 0x7ffffff0u,       0x7fffffffu,
+        0x80000000u, 0xfffffff0u, 0xffffffffu, 0x10000u,    arena_bytes & ~15u};
     const uint32_t fields = interesting / 4u;
     uint32_t value;
     memcpy(&value, plan + random_below(fields) * 4u, sizeof value);
