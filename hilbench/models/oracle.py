@@ -82,8 +82,10 @@ class HostReference:
             ModelError: TensorFlow Lite refuses the model.
             VectorError: shape or dtype of ``x`` is not the model's.
         """
+        content = _content(model)
+        _require_biases(self.name, model, content)
         try:
-            interpreter = self._interpreter(model_content=_content(model), num_threads=1)
+            interpreter = self._interpreter(model_content=content, num_threads=1)
             interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             raise _refused(self.name, model, error) from error
@@ -103,6 +105,7 @@ class HostReference:
         Raises:
             ModelError, VectorError: as run().
         """
+        _require_biases(self.name, model, model)
         try:
             interpreter = self._interpreter(
                 model_content=with_outputs(model, indices), num_threads=1
@@ -213,6 +216,21 @@ def _refused(oracle: str, model: Path | bytes, error: Exception) -> ModelError:
     where = "model" if isinstance(model, bytes) else str(model)
     reason = " ".join(str(error).split())
     return ModelError(f"{where}: {oracle} refuses it ({reason}); check that it is a .tflite file")
+
+
+def _require_biases(oracle: str, model: Path | bytes, content: bytes) -> None:
+    """TensorFlow Lite takes the process with it where a depthwise convolution has no bias."""
+    where = Path("model") if isinstance(model, bytes) else model
+    try:
+        operators = parse_model(content, where).operators
+    except ModelError:
+        return  # the interpreter says what it thinks of it
+    for operator in operators:
+        if operator.name == "DEPTHWISE_CONV_2D" and min((*operator.inputs, -1)[2:3], default=0) < 0:
+            raise ModelError(
+                f"{where}: {oracle} crashes on operator {operator.index} DEPTHWISE_CONV_2D without "
+                "a bias; export the model with biases (zeros do)"
+            )
 
 
 def _only(outputs: tuple[NDArray[np.generic], ...]) -> NDArray[np.generic]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from builders import operator_models
 from builders import operator_models as models
 from hilbench.errors import ModelError, ToolMissingError, VectorError
 from hilbench.models.oracle import TFLM_VERSION, HostReference, TflmOracle, lsb_histogram
@@ -113,3 +114,19 @@ def test_lsb_histogram_of_floats_or_other_shapes():
         lsb_histogram(np.zeros(2, np.float32), np.zeros(2, np.int8))
     with pytest.raises(ValueError, match=r"cannot compare int8\(3,\) with int8\(2,\) by LSB"):
         lsb_histogram(np.zeros(3, np.int8), np.zeros(2, np.int8))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+def test_a_depthwise_convolution_without_bias_does_not_reach_tensorflow_lite(dtype):
+    data = operator_models.convolution(1, dtype, depthwise=True, in_c=4, bias=False)
+    reference = HostReference()
+    for ask in (
+        lambda: reference.run(data, np.zeros((1, 7, 6, 4), dtype)),
+        lambda: list(reference.tensors(data, [np.zeros((1, 7, 6, 4), dtype)], [2])),
+    ):
+        with pytest.raises(ModelError) as caught:
+            ask()
+        assert str(caught.value) == (
+            f"model: {reference.name} crashes on operator 0 DEPTHWISE_CONV_2D without a bias; "
+            "export the model with biases (zeros do)"
+        )
