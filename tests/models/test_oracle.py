@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from builders import operator_models
 from builders import operator_models as models
 from hilbench.errors import ModelError, ToolMissingError, VectorError
 from hilbench.models.oracle import TFLM_VERSION, HostReference, TflmOracle, lsb_histogram
@@ -118,7 +117,7 @@ def test_lsb_histogram_of_floats_or_other_shapes():
 
 @pytest.mark.parametrize("dtype", ["int8", "float32"])
 def test_a_depthwise_convolution_without_bias_does_not_reach_tensorflow_lite(dtype):
-    data = operator_models.convolution(1, dtype, depthwise=True, in_c=4, bias=False)
+    data = models.convolution(1, dtype, depthwise=True, in_c=4, bias=False)
     reference = HostReference()
     for ask in (
         lambda: reference.run(data, np.zeros((1, 7, 6, 4), dtype)),
