@@ -2,11 +2,24 @@
 
 #ifdef HB_WITH_DSP
 
-HB_COLD void hb_dsp_clamp(int8_t *x, uint64_t count, const struct hb_plan_quantised *q) {
+void hb_dsp_clamp(int8_t *x, uint64_t count, const struct hb_plan_quantised *q) {
     if (q->minimum == INT8_MIN && q->maximum == INT8_MAX) {
         return;
     }
-    for (const int8_t *const end = x + count; x != end; x++) {
+    const int8_t *const end = x + (size_t)count;
+#ifdef HB_DSP_ASM
+    const uint32_t low = (uint8_t)q->minimum * 0x01010101u;
+    const uint32_t high = (uint8_t)q->maximum * 0x01010101u;
+    for (const int8_t *const words = x + (size_t)(count & ~(uint64_t)3u); x != words; x += 4) {
+        uint32_t bytes = hb_dsp_load(x), difference;
+        __asm("ssub8 %1, %0, %2\n sel %0, %0, %2\n"
+              "ssub8 %1, %3, %0\n sel %0, %0, %3\n"
+              : "+r"(bytes), "=&r"(difference)
+              : "r"(low), "r"(high));
+        memcpy(x, &bytes, sizeof bytes);
+    }
+#endif
+    for (; x != end; x++) {
         *x = (int8_t)hb_clamp(*x, q->minimum, q->maximum);
     }
 }
