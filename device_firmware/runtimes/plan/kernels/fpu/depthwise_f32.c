@@ -57,7 +57,7 @@ static void any(float *sums, const float *x, const float *bias, const float *wei
 #if defined(HB_FPU_HELIUM)
 
 HB_INLINE void eight(float *sums, const float *x, const float *bias, const float *weights,
-                        const struct taps *taps) {
+                     const struct taps *taps) {
     uint32_t rows = taps->rows;
     __asm volatile("vldrw.32 q0, [%[bias]]\n\t"
                    "vldrw.32 q1, [%[bias], #16]\n"
@@ -88,7 +88,7 @@ HB_INLINE void eight(float *sums, const float *x, const float *bias, const float
 #elif defined(HB_FPU_SCALAR)
 
 HB_INLINE void eight(float *sums, const float *x, const float *bias, const float *weights,
-                        const struct taps *taps) {
+                     const struct taps *taps) {
     uint32_t rows = taps->rows, n;
     __asm volatile("vldm %[bias], {s0-s7}\n"
                    "1:\n\t"
