@@ -99,6 +99,7 @@ def diff_model(
     oracle: Oracle = TflmOracle() if computes_in_int8(model) else HostReference()
     image = find_image(config.firmware)
     kernels = image_facts(image).planned_kernels(config.id)
+    planner(model, kernels)  # refuses, before an interpreter sees the model
     cuts = prefixes(model)
     on_state(f"asking {oracle.name}")
     tensors = [tensor for tensor, _ in cuts]

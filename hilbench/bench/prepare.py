@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hilbench.errors import MeasurementError, ToolMissingError, VectorError
+from hilbench.errors import MeasurementError, ModelError, ToolMissingError, VectorError
 from hilbench.measurement.accuracy import Accuracy, dequantise, evaluate
 from hilbench.models.boundary import as_one, join_inputs, split_outputs
 from hilbench.models.oracle import HostReference, TflmOracle
@@ -31,8 +31,8 @@ class PreparedVariant:
     plan: Payload  # for portable kernels, until for_board() says otherwise
     vectors: VectorSet
     quantise: str
-    reference: NDArray[np.generic]  # [n, ...] outputs of the host interpreter
-    reference_name: str
+    reference: NDArray[np.generic] | None  # [n, ...] outputs of the host interpreter
+    reference_name: str  # or why there are none
     reference_accuracy: Accuracy | None
     quantised: bool  # any operator computes in int8: then TensorFlow Lite Micro is the oracle
     golden: NDArray[np.generic] | None  # [n, ...] its outputs
@@ -91,17 +91,18 @@ def prepare_variant(
     plan = plan_model(model)
     full, quantise = prepare_inputs(raw, plan.inputs, vectors.quantise)
     chosen = full if limit is None else subset(full, limit)
-    reference = HostReference()
-    outputs = as_one(reference.run_many(model.data, chosen.inputs))
     quantised = computes_in_int8(model)
     golden, golden_name = _golden(variant, vectors, model, chosen) if quantised else (None, "")
+    outputs, reference_name = _reference(model, chosen, needed=golden is None)
     try:
         if len(plan.outputs) > 1 and chosen.metric != "none":
             raise VectorError(
                 f"vectors {chosen.name!r}: metric {chosen.metric!r} judges one output, "
                 f'{model.path.name} has {len(plan.outputs)}; set metric = "none"'
             )
-        accuracy = evaluate(chosen.metric, _real(plan, outputs), chosen.y)
+        accuracy = None
+        if outputs is not None:
+            accuracy = evaluate(chosen.metric, _real(plan, outputs), chosen.y)
     except MeasurementError as error:
         raise VectorError(f"vectors {chosen.name!r}: {error}") from error
     return PreparedVariant(
@@ -111,7 +112,7 @@ def prepare_variant(
         vectors=chosen,
         quantise=quantise,
         reference=outputs,
-        reference_name=reference.name,
+        reference_name=reference_name,
         reference_accuracy=accuracy,
         quantised=quantised,
         golden=golden,
@@ -135,6 +136,19 @@ def computes_in_int8(model: TfliteModel) -> bool:
     return any(
         model.tensors[t].dtype == "int8" for operator in model.operators for t in operator.outputs
     )
+
+
+def _reference(
+    model: TfliteModel, chosen: VectorSet, *, needed: bool
+) -> tuple[NDArray[np.generic] | None, str]:
+    """The host interpreter's outputs; it may refuse a model that has TFLM's to be compared with."""
+    reference = HostReference()
+    try:
+        return as_one(reference.run_many(model.data, chosen.inputs)), reference.name
+    except ModelError as error:
+        if needed:
+            raise
+        return None, str(error)  # said in the row and under the table
 
 
 def _golden(

@@ -224,9 +224,13 @@ def _print_notes(frame: pd.DataFrame, console: Console) -> None:
         f"{_range(frame['iterations'])} timed inferences each after {_range(frame['warm_up'])} "
         f"warm-up and 1 cold; {_range(frame['vectors_n'])} vectors."
     )
+    refused = (
+        frame["agreement_reference"].isna() & (frame["reference"] != "") & (frame["error"] == "")
+    )
+    judged = frame[~refused]
     notes.append(
         "= TFLM: vectors whose int8 output is TensorFlow Lite Micro's, bit by bit. host LSB: largest "
-        f"difference to {_first_text(frame['reference'])}; × max|y| for float32."
+        f"difference to {_first_text(judged['reference'])}; × max|y| for float32."
     )
     notes.append(
         "stack B: high-water mark by painting, a lower bound. RAM B: without the pool that models get. "
@@ -236,6 +240,9 @@ def _print_notes(frame: pd.DataFrame, console: Console) -> None:
     for reason, rows in unchecked.groupby("tflm"):
         names = ", ".join(dict.fromkeys(rows["variant"]))
         notes.append(f"NOT compared with TensorFlow Lite Micro: {names}; {reason}")
+    for reason, rows in frame[refused].groupby("reference"):
+        names = ", ".join(dict.fromkeys(rows["variant"]))
+        notes.append(f"NOT compared with the host interpreter: {names}; {reason}")
     for variant, how in dict(zip(frame["variant"], frame["quantise"], strict=True)).items():
         if "clipped" in how:
             notes.append(f"vectors of {variant}: {how}")

@@ -58,7 +58,7 @@ COLUMNS = (
     Column("accuracy_low", "float64", "", "median", "95 % confidence interval: Wilson, Hanley-McNeil, normal"),
     Column("accuracy_high", "float64", "", "median", "its upper end"),
     Column("tflm", "string", "", "cell", "TensorFlow Lite Micro's version, or why outputs are not compared with it; empty for float32"),
-    Column("reference", "string", "", "cell", "host interpreter"),
+    Column("reference", "string", "", "cell", "host interpreter, or why outputs are not compared with it"),
     Column("reference_accuracy", "float64", "", "cell", "of the host interpreter on the same vectors"),
     Column("agreement_tflm", "float64", "", "min", "share of vectors whose output equals TFLM's bit by bit; models with int8 operators"),
     Column("agreement_reference", "float64", "", "min", "the same with the host interpreter"),
