@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -135,7 +136,7 @@ def test_operators_have_the_energy_of_their_time(m4, tmp_path):
         results=tmp_path,
         energy=EnergyRequest(operators=True, target=0.01),
     )
-    assert " needs n >= 1 for 1 %" in row["energy_plan"]
+    assert re.search(r" needs n >= \d for 1 %", row["energy_plan"])
     (folder,) = tmp_path.iterdir()
     operators = operators_frame(folder)
     assert len(operators) == 3
