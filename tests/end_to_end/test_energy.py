@@ -141,7 +141,11 @@ def test_operators_have_the_energy_of_their_time(m4, tmp_path):
     operators = operators_frame(folder)
     assert len(operators) == 3
     gross_uj = row["energy_uj"] * operators["share_percent"] / 100
-    np.testing.assert_allclose(operators["energy_uj"], gross_uj, rtol=0.03)
+    long_enough = operators["energy_uj"].notna()  # the second has 160 multiplications
+    assert long_enough.tolist() == [True, False, True]
+    np.testing.assert_allclose(
+        operators["energy_uj"][long_enough], gross_uj[long_enough], rtol=0.03
+    )
 
 
 def test_a_flashed_uno_at_a_live_ppk2(uno, mlp, tmp_path):
