@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from hilbench.errors import ModelError, ToolMissingError, VectorError
 from hilbench.models.tflite_edit import with_outputs
-from hilbench.models.tflite_file import parse_model
+from hilbench.models.tflite_file import TfliteModel, parse_model
 
 TFLM_VERSION: Final = "0.dev20261023182759"  # nightlies vanish from the registry: see golden files
 _TFLM_MIN_ARENA_BYTES: Final = 4 << 20
+_WEIGHTED: Final = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 _REFERENCES: Final = (
     ("tflite-runtime", "tflite_runtime.interpreter"),
     ("ai-edge-litert", "ai_edge_litert.interpreter"),
@@ -61,15 +62,25 @@ class HostReference:
     def __init__(self) -> None:
         for package, module in _REFERENCES:
             try:
-                self._interpreter: Any = importlib.import_module(module).Interpreter
+                found = importlib.import_module(module)
             except ImportError:
                 continue
+            self._interpreter: Any = found.Interpreter
+            self._builtin: Any = found.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
             self.name = f"{package} {version(package)}"
             return
         raise ToolMissingError(
             "no TensorFlow Lite on this host; install it with: pip install ai-edge-litert"
             " (Python 3.11 and older: pip install tflite-runtime)"
         )
+
+    def _resolver(self, content: bytes) -> dict[str, Any]:
+        """Newer ones hand dynamic range to XNNPACK, which quantises inputs otherwise than TFLite."""
+        try:
+            hybrid = has_dynamic_range(parse_model(content, Path("model")))
+        except ModelError:
+            hybrid = False  # the interpreter says what it thinks of it
+        return {"experimental_op_resolver_type": self._builtin} if hybrid else {}
 
     def run(self, model: Path | bytes, x: NDArray[np.generic]) -> NDArray[np.generic]:
         """See Oracle.run; raises as run_many."""
@@ -85,7 +96,9 @@ class HostReference:
         content = _content(model)
         _require_biases(self.name, model, content)
         try:
-            interpreter = self._interpreter(model_content=content, num_threads=1)
+            interpreter = self._interpreter(
+                model_content=content, num_threads=1, **self._resolver(content)
+            )
             interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             raise _refused(self.name, model, error) from error
@@ -108,7 +121,7 @@ class HostReference:
         _require_biases(self.name, model, model)
         try:
             interpreter = self._interpreter(
-                model_content=with_outputs(model, indices), num_threads=1
+                model_content=with_outputs(model, indices), num_threads=1, **self._resolver(model)
             )
             interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
@@ -216,6 +229,15 @@ def _refused(oracle: str, model: Path | bytes, error: Exception) -> ModelError:
     where = "model" if isinstance(model, bytes) else str(model)
     reason = " ".join(str(error).split())
     return ModelError(f"{where}: {oracle} refuses it ({reason}); check that it is a .tflite file")
+
+
+def has_dynamic_range(model: TfliteModel) -> bool:
+    """Say whether an operator has float32 activations and int8 weights."""
+    return any(
+        model.tensors[o.inputs[0]].dtype == "float32" and model.tensors[o.inputs[1]].dtype == "int8"
+        for o in model.operators
+        if o.name in _WEIGHTED and len(o.inputs) > 1 and min(o.inputs[:2]) >= 0
+    )
 
 
 def _require_biases(oracle: str, model: Path | bytes, content: bytes) -> None:
